@@ -1,0 +1,46 @@
+"""Use cases: what the commands do, wired together from the parts. The only package that knows all of them."""
+
+from attractor.app.detach import READY_FD_VARIABLE, Launched, announce_ownership, launch
+from attractor.app.inspect import (
+    RunStatus,
+    RunView,
+    find_run,
+    known_runs,
+    latest_run,
+    remember_run,
+    view_run,
+)
+from attractor.app.life import RunResult, make_directory
+from attractor.app.peers import CxdbPeer, reach_cxdb
+from attractor.app.prune import prune_run
+from attractor.app.request import Plan, RunRequest, plan_run
+from attractor.app.resume import resume_run
+from attractor.app.start import preflight_report, start_run
+from attractor.app.stop import Stopped, stop_run
+
+__all__ = [
+    "READY_FD_VARIABLE",
+    "CxdbPeer",
+    "Launched",
+    "Plan",
+    "RunRequest",
+    "RunResult",
+    "RunStatus",
+    "RunView",
+    "Stopped",
+    "announce_ownership",
+    "find_run",
+    "known_runs",
+    "latest_run",
+    "launch",
+    "make_directory",
+    "plan_run",
+    "preflight_report",
+    "prune_run",
+    "reach_cxdb",
+    "remember_run",
+    "resume_run",
+    "start_run",
+    "stop_run",
+    "view_run",
+]

@@ -1,0 +1,88 @@
+"""`run --detach`: a child in a session of its own, which the launcher's end does not touch (seed tasks 1 and 2).
+
+The launcher makes sure the run can begin, starts the child, and waits on a pipe until the child owns the run: only
+then it reports success. A child that dies before that takes its reason to `run.out`, which the launcher shows.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.app.life import make_directory
+from attractor.errors import RunDirectoryError
+from attractor.rundir import Layout
+
+READY_TIMEOUT_SECONDS = 60.0
+READY_FD_VARIABLE = "ATTRACTOR_READY_FD"
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The child owns its run."""
+
+    pid: int
+    pid_file: Path
+
+
+def launch(layout: Layout, arguments: Sequence[str], environment: Mapping[str, str]) -> Launched:
+    """Start `attractor ARGUMENTS` detached and wait until it owns the run in `layout`."""
+    existed = layout.root.exists()
+    make_directory(layout.root)
+    read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+    try:
+        process = _spawn(layout, arguments, environment, write_fd)
+    finally:
+        os.close(write_fd)
+    with os.fdopen(read_fd, "rb") as ready:
+        owned = ready.read(1) == b"1"  # b"" at the child's end, whatever ended it
+    if owned:
+        # It lives on by itself; nobody here waits for it.
+        process.returncode = 0
+        return Launched(process.pid, layout.pid)
+    code = process.wait()
+    said = _take_output(layout, keep_folder=existed)
+    raise RunDirectoryError(f"the detached run did not begin (exit status {code}): {said or 'it said nothing'}")
+
+
+def _spawn(
+    layout: Layout, arguments: Sequence[str], environment: Mapping[str, str], write_fd: int
+) -> subprocess.Popen[bytes]:
+    with open(layout.out, "ab") as out:
+        return subprocess.Popen(
+            # -P: the current directory must not become a place to import from.
+            [sys.executable, "-P", "-m", "attractor", *arguments],
+            cwd="/",
+            env={**environment, READY_FD_VARIABLE: str(write_fd)},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            pass_fds=(write_fd,),
+            start_new_session=True,
+        )
+
+
+def _take_output(layout: Layout, *, keep_folder: bool) -> str:
+    """What the child said; its folder goes where it holds nothing else."""
+    said = layout.out.read_text(errors="replace").strip()
+    if not keep_folder and {p.name for p in layout.root.iterdir()} <= {"run.out"}:
+        layout.out.unlink(missing_ok=True)
+        with suppress(OSError):
+            layout.root.rmdir()
+    return said.removeprefix("attractor: error: ")
+
+
+def announce_ownership(environment: Mapping[str, str]) -> None:
+    """In the child: tell the launcher, if there is one, that the run is owned."""
+    fd = environment.get(READY_FD_VARIABLE, "")
+    if not fd.isdigit():
+        return
+    with suppress(OSError):
+        os.write(int(fd), b"1")
+    with suppress(OSError):
+        os.close(int(fd))

@@ -1,0 +1,137 @@
+"""Looking at runs without touching them: `status`, `runs list|show|wait` (DESIGN 2.1, 2.2)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from attractor.errors import RunDirectoryError
+from attractor.rundir import (
+    Event,
+    Final,
+    Layout,
+    Manifest,
+    Owner,
+    is_held,
+    last_event,
+    read_final,
+    read_manifest,
+    read_owner,
+    runs_home,
+)
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. `crashed`: no final.json, and no engine process holds it."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAIL = "fail"
+    CANCELED = "canceled"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run, as seen from outside."""
+
+    manifest: Manifest
+    layout: Layout
+    status: RunStatus
+    owner: Owner | None
+    final: Final | None
+    newest: Event | None
+
+    @property
+    def advice(self) -> str:
+        """The command that would move things on; '' where none is called for."""
+        if self.status in (RunStatus.CRASHED, RunStatus.FAIL, RunStatus.CANCELED):
+            return f"attractor resume --logs-root {self.layout.root}"
+        return ""
+
+    def to_json(self) -> dict[str, Any]:
+        manifest, final = self.manifest, self.final
+        return {
+            "run_id": manifest.run_id,
+            "status": self.status.value,
+            "logs_root": str(self.layout.root),
+            "start_time": manifest.start_time,
+            "graph": manifest.name,
+            "goal": manifest.goal,
+            "run_branch": manifest.run_branch,
+            "worktree": manifest.worktree,
+            "labels": manifest.labels,
+            "pid": self.owner.pid if self.owner and self.status is RunStatus.RUNNING else None,
+            "last_event": self.newest,
+            "failure_reason": final.failure_reason if final else "",
+            "failure_class": final.failure_class if final else "",
+            "final_git_commit_sha": final.final_git_commit_sha if final else "",
+            "cxdb_context_id": manifest.cxdb.context_id if manifest.cxdb else "",
+            "resume_command": self.advice,
+        }
+
+
+def view_run(logs_root: Path) -> RunView:
+    """Raises RunDirectoryError where the folder is no run's."""
+    layout = Layout(logs_root)
+    manifest = read_manifest(layout)
+    # Held before final: an engine that ends between the two looks finished, never crashed.
+    held = is_held(layout)
+    final = read_final(layout)
+    if held:
+        status = RunStatus.RUNNING
+    elif final is not None:
+        status = RunStatus(final.status)
+    else:
+        status = RunStatus.CRASHED
+    return RunView(manifest, layout, status, read_owner(layout), final, last_event(layout.progress))
+
+
+def remember_run(layout: Layout, run_id: str, environment: Mapping[str, str]) -> None:
+    """Let `runs list` find a run that lives elsewhere. A home that cannot be written to only costs that."""
+    home = runs_home(environment)
+    if layout.root.parent == home:
+        return
+    with suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True)
+        temporary = home / f".{run_id}.{os.getpid()}.tmp"
+        temporary.symlink_to(layout.root)
+        temporary.rename(home / f"{run_id}")
+
+
+def known_runs(environment: Mapping[str, str]) -> Iterator[RunView]:
+    """All runs this user's state folder knows of, oldest first. Folders that are no runs are passed over."""
+    home = runs_home(environment)
+    try:
+        places = [entry for entry in home.iterdir() if not entry.name.startswith(".")]
+    except OSError:
+        return
+    views = []
+    for place in places:
+        with suppress(RunDirectoryError):
+            views.append(view_run(place.resolve()))
+    yield from sorted(views, key=lambda view: (view.manifest.start_time, view.manifest.run_id))
+
+
+def find_run(run_id: str, environment: Mapping[str, str]) -> RunView:
+    """The run of that id among those known."""
+    for view in known_runs(environment):
+        if view.manifest.run_id == run_id:
+            return view
+    raise RunDirectoryError(
+        f"no run {run_id!r} is known in {runs_home(environment)}",
+        hint="`attractor runs list` shows those that are; others can be named with --logs-root",
+    )
+
+
+def latest_run(environment: Mapping[str, str]) -> RunView:
+    """The run that was started last."""
+    views = list(known_runs(environment))
+    if not views:
+        raise RunDirectoryError(f"no runs are known in {runs_home(environment)}")
+    return views[-1]

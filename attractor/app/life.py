@@ -1,0 +1,217 @@
+"""One life of an engine on a run: from ownership to final.json, however it ends (DESIGN 2.2, 2.6).
+
+`live` is the only place that ends a run. Whatever happens inside - success, failure, a signal, an error of the
+engine's own - exactly one terminal event is written, what the run started is ended, the turns are settled, and
+final.json is written last.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attractor.app.setup import run_setup
+from attractor.contracts import CrashObserver, EventName, FailureClass, RunState, Workspace
+from attractor.cxdb import Journal, NoJournal
+from attractor.engine import Ending, RunLoop, StageRunner
+from attractor.errors import AttractorError, RunDirectoryError
+from attractor.graph import Graph
+from attractor.handlers import HANDLERS
+from attractor.processes import RUN_TOKEN_VARIABLE, StopRequest, end_run
+from attractor.rundir import (
+    CheckpointStore,
+    EventLog,
+    Final,
+    Layout,
+    Manifest,
+    rfc3339,
+    write_final,
+    write_manifest,
+)
+from attractor.workspace import without_git_variables
+
+LEFTOVER_GRACE_SECONDS = 1.0
+_TERMINAL = {
+    "success": EventName.RUN_COMPLETED,
+    "fail": EventName.RUN_FAILED,
+    "canceled": EventName.RUN_CANCELED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What became of a run. `status`: success, fail or canceled."""
+
+    run_id: str
+    logs_root: Path
+    worktree: Path
+    run_branch: str
+    final: Final
+    already_finished: bool = False
+
+
+@dataclass(slots=True)
+class Life:
+    """All that a life needs, opened by `start` or `resume` and owned from then on."""
+
+    manifest: Manifest
+    graph: Graph
+    state: RunState
+    layout: Layout
+    workspace: Workspace
+    events: EventLog
+    turns: Journal | NoJournal
+    stop: StopRequest
+    environment: Mapping[str, str]
+    observe: CrashObserver
+    needs_setup: bool = False
+
+    def live(self) -> RunResult:
+        """Run to the end and close everything but the lock."""
+        loop = self._loop()
+        ending = self._run_guarded(loop)
+        return self._finish(loop, ending)
+
+    def _loop(self) -> RunLoop:
+        stages = StageRunner(
+            graph=self.graph,
+            handlers=HANDLERS,
+            events=self.events,
+            turns=self.turns,
+            stop=self.stop,
+            worktree=self.workspace.path,
+            environment=self._stage_environment(),
+            token=self.manifest.token,
+            default_timeout_seconds=self.manifest.policy.stage_timeout_seconds,
+            uniform=random.uniform,
+        )
+        return RunLoop(
+            graph=self.graph,
+            state=self.state,
+            base=self.layout,
+            stages=stages,
+            workspace=self.workspace,
+            store=CheckpointStore(self.layout.restart(self.state.restart_count)),
+            events=self.events,
+            turns=self.turns,
+            folders=_RestartFolders(self.manifest, self.events),
+            observe=self.observe,
+            timestamp=lambda: rfc3339(datetime.now(UTC)),
+            initial_context=initial_context(self.graph),
+        )
+
+    def _stage_environment(self) -> dict[str, str]:
+        return without_git_variables(self.environment) | {
+            "ATTRACTOR_RUN_ID": self.manifest.run_id,
+            "ATTRACTOR_LOGS_ROOT": self.manifest.logs_root,
+            "ATTRACTOR_WORKTREE": str(self.workspace.path),
+            "ATTRACTOR_GOAL": self.manifest.goal,
+            RUN_TOKEN_VARIABLE: self.manifest.token,
+        }
+
+    def _run_guarded(self, loop: RunLoop) -> Ending:
+        try:
+            if self.needs_setup:
+                run_setup(
+                    self.manifest.policy,
+                    self.layout,
+                    self.workspace.path,
+                    self._stage_environment(),
+                    self.events,
+                    self.stop,
+                )
+            return loop.run()
+        except AttractorError as error:
+            return Ending("fail", error.message, FailureClass.DETERMINISTIC)
+        except Exception as error:
+            # Not a user's mistake: the trace goes to stderr (run.out when detached), the run still ends in order.
+            traceback.print_exc(file=sys.stderr)
+            reason = f"internal error: {type(error).__name__}: {error}"
+            return Ending("fail", reason, FailureClass.DETERMINISTIC)
+
+    def _finish(self, loop: RunLoop, ending: Ending) -> RunResult:
+        state = loop.state
+        self.events.emit(_TERMINAL[ending.status], **terminal_fields(ending, state))
+        self.observe("terminal_event")
+        CheckpointStore(loop.layout).close(state)
+        end_run(self.manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS)
+        final = self._settle(ending, state)
+        layouts = [self.layout] if loop.layout == self.layout else [self.layout, loop.layout]
+        write_final(layouts, final)
+        self.observe("final_written")
+        self.events.close()
+        return RunResult(
+            self.manifest.run_id,
+            self.layout.root,
+            self.workspace.path,
+            self.manifest.run_branch,
+            final,
+        )
+
+    def _settle(self, ending: Ending, state: RunState) -> Final:
+        self.turns.flush()
+        head, pending = self.turns.settle()
+        self.turns.close()
+        return final_of(self.manifest, ending, state, head, pending)
+
+
+@dataclass(slots=True)
+class _RestartFolders:
+    """Implements `engine.loop.RestartFolders`."""
+
+    manifest: Manifest
+    events: EventLog
+
+    def enter(self, layout: Layout) -> None:
+        make_directory(layout.root)
+        write_manifest(layout, self.manifest)
+        self.events.mirror_into(layout)
+
+
+def make_directory(path: Path) -> None:
+    """A folder only its owner may look into; its parents as the umask has it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"cannot make {path}: {error.strerror or error}",
+            hint="name a folder you may write to with --logs-root",
+        ) from error
+
+
+def initial_context(graph: Graph) -> dict[str, Any]:
+    """The context a run begins with: the graph's attributes, mirrored (spec 3.1, 5.1)."""
+    return {f"graph.{key}": attribute.text for key, attribute in graph.attributes.items()}
+
+
+def terminal_fields(ending: Ending, state: RunState) -> dict[str, Any]:
+    return {
+        "status": ending.status,
+        "failure_reason": ending.reason or None,
+        "failure_class": ending.failure_class,
+        "node_id": ending.node_id or None,
+        "final_git_commit_sha": state.commit_sha or None,
+    }
+
+
+def final_of(manifest: Manifest, ending: Ending, state: RunState, head: str, pending: int) -> Final:
+    return Final(
+        timestamp=rfc3339(datetime.now(UTC)),
+        status=ending.status,
+        run_id=manifest.run_id,
+        final_git_commit_sha=state.commit_sha,
+        failure_reason=ending.reason,
+        failure_class=ending.failure_class.value if ending.failure_class else "",
+        failed_node=ending.node_id,
+        restart_count=state.restart_count,
+        cxdb_context_id=manifest.cxdb.context_id if manifest.cxdb else "",
+        cxdb_head_turn_id=head,
+        cxdb_pending_turns=pending,
+    )

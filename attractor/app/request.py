@@ -1,0 +1,170 @@
+"""What a user asks for, made absolute and checked before anything is made (DESIGN 2.1)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attractor.config import RunConfig, load_run_config
+from attractor.errors import GraphError, RunDirectoryError, UsageError, WorkspaceError
+from attractor.graph import Graph
+from attractor.handlers import HANDLERS
+from attractor.lint import validate_text
+from attractor.rundir import Layout, runs_home
+from attractor.workspace import (
+    RepositoryFacts,
+    branch_exists,
+    check_prefix,
+    check_run_id,
+    inspect_repository,
+    new_run_id,
+    run_branch,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """The command line of `run`. Paths may be relative to `cwd`; None and '' mean "not given"."""
+
+    graph: Path
+    cwd: Path
+    environment: Mapping[str, str]
+    config: Path | None = None
+    run_id: str | None = None
+    logs_root: Path | None = None
+    repo: Path | None = None
+    use_cxdb: bool = True
+    use_git: bool = True
+    workdir: Path | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run that may begin: everything read, checked and absolute; nothing made yet."""
+
+    graph: Graph
+    graph_text: bytes
+    config: RunConfig
+    run_id: str
+    layout: Layout
+    use_cxdb: bool
+    repository: RepositoryFacts | None
+    branch: str
+    workdir: Path
+    labels: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def plan_run(request: RunRequest) -> Plan:
+    """Check a request. Raises AttractorError naming what is wrong and what to do; makes nothing."""
+    run_id = _run_id(request)
+    graph_path = request.cwd / request.graph
+    graph_text = read_graph_file(graph_path)
+    graph = runnable_graph(graph_text, str(graph_path))
+    config = load_run_config(request.cwd / request.config) if request.config else RunConfig()
+    prefix = check_prefix(config.run_branch_prefix, f"{config.file or 'defaults'}: git.run_branch_prefix")
+    layout = Layout(_logs_root(request, run_id))
+    _check_unused(layout)
+    notes: list[str] = []
+    repository, branch = None, ""
+    workdir = request.cwd / (request.workdir or "")
+    if request.use_git:
+        repository = inspect_repository(_repository_folder(request, config))
+        branch = run_branch(prefix, run_id)
+        _check_repository(repository, branch, config, notes)
+        workdir = layout.worktree
+    elif not workdir.is_dir():
+        raise UsageError(f"the working folder {workdir} does not exist")
+    return Plan(
+        graph,
+        graph_text,
+        config,
+        run_id,
+        layout,
+        request.use_cxdb,
+        repository,
+        branch,
+        workdir,
+        request.labels,
+        tuple(notes),
+    )
+
+
+def _repository_folder(request: RunRequest, config: RunConfig) -> Path:
+    if request.repo is not None:
+        return request.cwd / request.repo
+    return config.repo_path or request.cwd
+
+
+def _run_id(request: RunRequest) -> str:
+    if request.run_id is None:
+        return new_run_id(datetime.now(UTC), secrets.token_hex(3))
+    return check_run_id(request.run_id)
+
+
+def _logs_root(request: RunRequest, run_id: str) -> Path:
+    if request.logs_root is None:
+        return runs_home(request.environment) / run_id
+    if not str(request.logs_root) or "\n" in str(request.logs_root) or "\0" in str(request.logs_root):
+        raise UsageError(f"--logs-root {str(request.logs_root)!r} is not a usable path")
+    return (request.cwd / request.logs_root).absolute()
+
+
+def read_graph_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read the graph {path}: {error.strerror or error}") from error
+
+
+def runnable_graph(text: bytes, name: str) -> Graph:
+    """The linted graph; GraphError where it has errors or nodes this engine has no handler for."""
+    graph = validate_text(text, name).require()
+    for node in graph.nodes.values():
+        if node.handler_type not in HANDLERS:
+            known = ", ".join(HANDLERS)
+            raise GraphError(
+                f"{node.span.place}: node {node.id} needs the handler {node.handler_type!r}, "
+                f"which this version does not have (it has: {known})",
+                hint="tool nodes (shape=parallelogram) run a shell command",
+            )
+    return graph
+
+
+# What a launcher, or a run that died before its manifest, may have left in the folder.
+_HARMLESS = frozenset({"run.out", "run.lock", "run.pid", "run.pid.tmp", "preflight_report.json"})
+
+
+def _check_unused(layout: Layout) -> None:
+    root = layout.root
+    if layout.manifest.exists():
+        raise RunDirectoryError(
+            f"{root} already holds a run",
+            hint=f"continue it with `attractor resume --logs-root {root}`, or choose another --logs-root or --run-id",
+        )
+    if root.exists() and not root.is_dir():
+        raise RunDirectoryError(f"{root} is not a directory", hint="choose another --logs-root")
+    strangers = sorted(p.name for p in root.iterdir() if p.name not in _HARMLESS) if root.is_dir() else []
+    if strangers:
+        raise RunDirectoryError(
+            f"{root} is not empty (it holds {strangers[0]!r})", hint="choose a new folder as --logs-root"
+        )
+
+
+def _check_repository(facts: RepositoryFacts, branch: str, config: RunConfig, notes: list[str]) -> None:
+    if branch_exists(facts.root, branch):
+        raise WorkspaceError(
+            f"branch {branch} already exists in {facts.root}: this run id has been used",
+            hint="resume that run, or choose another --run-id",
+        )
+    if facts.dirty and config.require_clean:
+        raise WorkspaceError(
+            f"{facts.root} has uncommitted changes and git.require_clean is true",
+            hint="commit or stash them",
+        )
+    if facts.dirty:
+        notes.append(f"{facts.root} has uncommitted changes: the run starts from its last commit, without them")

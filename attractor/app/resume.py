@@ -1,0 +1,297 @@
+"""Going on with a run after its engine has died, was stopped, or failed (spec 5.3, DESIGN 2.4, 3).
+
+Order matters: look first, change nothing that is damaged; then own; then end what outlived the crash; only then put
+the worktree back. The state comes from the checkpoint alone, the way onward from routing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, final_of
+from attractor.app.peers import CxdbPeer, connect_cxdb
+from attractor.app.request import runnable_graph
+from attractor.app.start import failed_final, initial_state, open_journal
+from attractor.contracts import TERMINAL_EVENTS, CrashObserver, EventName, FailureClass, RunState, Workspace
+from attractor.cxdb import Journal, NoJournal
+from attractor.engine import Ending, checkpoint_fields, restart_fields
+from attractor.errors import AttractorError, CxdbUnreachable, RunDirectoryError
+from attractor.graph import Graph
+from attractor.processes import StopRequest, end_run
+from attractor.rundir import (
+    CheckpointStore,
+    Event,
+    EventLog,
+    Final,
+    Layout,
+    Manifest,
+    acquire,
+    load_checkpoint,
+    read_events,
+    read_final,
+    read_manifest,
+    write_final,
+    write_manifest,
+)
+from attractor.workspace import GitWorkspace, PlainFolder, restore_worktree
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What progress.ndjson tells about earlier lives."""
+
+    resumes: int = 0
+    last_checkpoint: int = 0
+    last_restart: int = 0
+    terminal: Event | None = None  # the newest event, where it is a terminal one
+
+
+def resume_run(
+    logs_root: Path,
+    *,
+    environment: Mapping[str, str],
+    stop: StopRequest,
+    on_owned: Callable[[], None] = lambda: None,
+    on_events: Callable[[EventLog], None] = lambda log: None,
+    observe: CrashObserver = lambda step: None,
+) -> RunResult:
+    """Continue the run in `logs_root` behind its last finished node, to its end.
+
+    A run that has succeeded is left as it is. One that failed begins again with the node that failed. Raises
+    AttractorError, with nothing changed but a final.json that says so, where it cannot be continued.
+    """
+    layout = Layout(logs_root)
+    manifest = read_manifest(layout)
+    _check_moved(layout, manifest)
+    lock = acquire(layout)
+    try:
+        on_owned()
+        final = read_final(layout)
+        if final is not None and final.status == "success":
+            return _finished(layout, manifest, final)
+        try:
+            history = read_history(layout)
+            if final is None and history.terminal is not None:
+                final = _write_missing_final(layout, manifest, history.terminal)
+                if final.status == "success":
+                    return _finished(layout, manifest, final)
+            life = _revive(layout, manifest, final, history, environment, stop, on_events, observe)
+        except AttractorError as error:
+            if final is None:
+                with suppress(AttractorError):
+                    write_final([layout], failed_final(manifest.run_id, error))
+            raise
+        return life.live()
+    finally:
+        lock.release()
+
+
+def _check_moved(layout: Layout, manifest: Manifest) -> None:
+    if Path(manifest.logs_root) != layout.root and not _same(Path(manifest.logs_root), layout.root):
+        raise RunDirectoryError(
+            f"{layout.root} was moved: its manifest says {manifest.logs_root}",
+            hint="move it back; its worktree and paths in its records belong to that place",
+        )
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _finished(layout: Layout, manifest: Manifest, final: Final) -> RunResult:
+    return RunResult(
+        manifest.run_id, layout.root, Path(manifest.worktree), manifest.run_branch, final, already_finished=True
+    )
+
+
+def _write_missing_final(layout: Layout, manifest: Manifest, terminal: Event) -> Final:
+    """The engine died between its terminal event and final.json: only the file is missing, and only it is made."""
+    state, current = load_state(layout, manifest, runnable_graph_of(layout), read_history(layout))
+    failure_class = terminal.get("failure_class")
+    ending = Ending(
+        terminal["status"],
+        terminal.get("failure_reason", ""),
+        FailureClass(failure_class) if failure_class else None,
+        terminal.get("node_id", ""),
+    )
+    head, pending = _settle_turns(layout, manifest)
+    CheckpointStore(current).close(state)
+    end_run(manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS)
+    final = final_of(manifest, ending, state, head, pending)
+    write_final([layout] if current == layout else [layout, current], final)
+    return final
+
+
+def _settle_turns(layout: Layout, manifest: Manifest) -> tuple[str, int]:
+    events = EventLog(layout, manifest.run_id)
+    try:
+        _, turns = _journal(layout, manifest, _reach_again(manifest), events)
+        head, pending = turns.settle()
+        turns.close()
+    finally:
+        events.close()
+    return head, pending
+
+
+def runnable_graph_of(layout: Layout) -> Graph:
+    """The run's own copy of its graph."""
+    return runnable_graph(layout.graph.read_bytes(), str(layout.graph))
+
+
+def _revive(
+    layout: Layout,
+    manifest: Manifest,
+    final: Final | None,
+    history: History,
+    environment: Mapping[str, str],
+    stop: StopRequest,
+    on_events: Callable[[EventLog], None],
+    observe: CrashObserver,
+) -> Life:
+    graph = runnable_graph_of(layout)
+    state, current = load_state(layout, manifest, graph, history)
+    _check_fits(state, graph, current)
+    peer = _reach_again(manifest)
+    end_run(manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS)
+    observe("leftovers_ended")
+    fresh = not Path(manifest.worktree).exists()
+    workspace = _restore_workspace(manifest, state)
+    observe("worktree_restored")
+    _rerun_failed_node(graph, state, final, current)
+    _keep_old_final(layout, current, history.resumes)
+    events = EventLog(layout, manifest.run_id)
+    on_events(events)
+    if state.restart_count:
+        events.mirror_into(current)
+    manifest, turns = _journal(layout, manifest, peer, events)
+    _reconcile(events, state, current, history)
+    events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, final))
+    turns.flush()
+    return Life(manifest, graph, state, layout, workspace, events, turns, stop, environment, observe, needs_setup=fresh)
+
+
+def read_history(layout: Layout) -> History:
+    """Scan the event log once."""
+    history = History()
+    for event in read_events(layout.progress):
+        match event["event"]:
+            case EventName.CHECKPOINT_SAVED:
+                history = replace(history, last_checkpoint=event["sequence"], terminal=None)
+            case EventName.LOOP_RESTART:
+                history = replace(history, last_restart=event["restart_count"], terminal=None)
+            case EventName.RUN_RESUMED:
+                history = replace(history, resumes=history.resumes + 1, terminal=None)
+            case name if name in TERMINAL_EVENTS:
+                history = replace(history, terminal=event)
+    return history
+
+
+def load_state(layout: Layout, manifest: Manifest, graph: Graph, history: History) -> tuple[RunState, Layout]:
+    """The newest state and the logs root it was saved in."""
+    count = 0
+    while layout.restart(count + 1).checkpoint.exists():
+        count += 1
+    current = layout.restart(count)
+    if count == 0 and not current.checkpoint.exists() and history.last_checkpoint == 0:
+        return initial_state(graph, manifest), current  # died before the first checkpoint: nothing was done yet
+    if history.last_restart > count:
+        raise RunDirectoryError(
+            f"{layout.restart(history.last_restart).checkpoint} is missing, although the run had restarted "
+            f"{history.last_restart} times",
+            hint="nothing was changed; restore the folder from a backup",
+        )
+    return load_checkpoint(current), current
+
+
+def _check_fits(state: RunState, graph: Graph, current: Layout) -> None:
+    unknown = [
+        node_id for node_id in (*state.completed_nodes, state.next_node) if node_id and node_id not in graph.nodes
+    ]
+    if unknown:
+        raise RunDirectoryError(
+            f"{current.checkpoint} names node {unknown[0]!r}, which graph.dot does not have",
+            hint="graph.dot in the logs root is the run's own copy; put it back as it was",
+        )
+
+
+def _reach_again(manifest: Manifest) -> CxdbPeer | None:
+    if manifest.cxdb is None:
+        return None
+    try:
+        return connect_cxdb(manifest.cxdb.binary_addr, manifest.cxdb.http_base_url, manifest.run_id)
+    except CxdbUnreachable as error:
+        raise CxdbUnreachable(
+            error.message,
+            address=error.address,
+            hint=f"start the CXDB this run was begun with ({manifest.cxdb.binary_addr}, "
+            f"{manifest.cxdb.http_base_url}) and resume again",
+        ) from error
+
+
+def _restore_workspace(manifest: Manifest, state: RunState) -> Workspace:
+    worktree = Path(manifest.worktree)
+    if not manifest.repo_path:
+        return PlainFolder(worktree)
+    repository = Path(manifest.repo_path)
+    restore_worktree(repository, worktree, manifest.run_branch, manifest.run_id, state.commit_sha)
+    return GitWorkspace(repository, worktree, manifest.run_branch, state.commit_sha)
+
+
+def _rerun_failed_node(graph: Graph, state: RunState, final: Final | None, current: Layout) -> None:
+    """After a failure, the node that failed is next. Saved, so that a crash before it finishes does not lose it."""
+    if final is not None and final.status == "fail" and final.failed_node in graph.nodes:
+        state.next_node = final.failed_node
+        CheckpointStore(current).save(state, None)
+
+
+def _keep_old_final(layout: Layout, current: Layout, resumes: int) -> None:
+    """final.json means "no engine is at work": it goes out of the way, and stays as final.<n>.json."""
+    for place in {layout, current}:
+        if place.final.exists():
+            place.final.rename(place.root / f"final.{resumes}.json")
+
+
+def _journal(
+    layout: Layout, manifest: Manifest, peer: CxdbPeer | None, events: EventLog
+) -> tuple[Manifest, Journal | NoJournal]:
+    """The journal, and the manifest, changed where the server had forgotten the run's context."""
+    if peer is None or manifest.cxdb is None:
+        return manifest, NoJournal()
+    try:
+        return manifest, open_journal(manifest, peer, events, layout)
+    except CxdbUnreachable:
+        # A real CXDB forgets all contexts when it restarts. The whole history goes into a new one.
+        peer = connect_cxdb(peer.binary_addr, peer.http_base_url, manifest.run_id)
+        context_id = str(peer.connection.create_context().context_id)
+        cxdb = msgspec.structs.replace(manifest.cxdb, context_id=context_id, registry_bundle_id=peer.bundle_id)
+        manifest = msgspec.structs.replace(manifest, cxdb=cxdb)
+        write_manifest(layout, manifest)
+        return manifest, open_journal(manifest, peer, events, layout)
+
+
+def _reconcile(events: EventLog, state: RunState, current: Layout, history: History) -> None:
+    """Write the event of a durable step whose engine died before it could: the log has no gap then."""
+    if state.restart_count > history.last_restart:
+        fields = restart_fields(state, current)
+        events.emit(EventName.LOOP_RESTART, recovered=True, **fields)
+    if state.completed_nodes and state.sequence > history.last_checkpoint:
+        events.emit(EventName.CHECKPOINT_SAVED, recovered=True, **checkpoint_fields(state, current))
+
+
+def resumed_fields(state: RunState, history: History, final: Final | None) -> dict[str, Any]:
+    return {
+        "after_node": state.current_node,
+        "next_node": state.next_node or None,
+        "restart_count": state.restart_count,
+        "resume_count": history.resumes + 1,
+        "previous_status": final.status if final else "crashed",
+    }

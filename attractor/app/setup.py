@@ -1,0 +1,48 @@
+"""`setup.commands` of the run configuration: run in the worktree before the first node (and when it is made anew)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from attractor.contracts import EventName
+from attractor.errors import WorkspaceError
+from attractor.processes import Limits, StopRequest, describe_exit, last_line, run_command
+from attractor.rundir import EventLog, Layout, Policy
+
+
+def run_setup(
+    policy: Policy,
+    layout: Layout,
+    worktree: Path,
+    environment: Mapping[str, str],
+    events: EventLog,
+    stop: StopRequest,
+) -> None:
+    """Run each command with `sh -c`; WorkspaceError for the first that fails. Output is kept in `setup.d/`."""
+    if not policy.setup_commands:
+        return
+    folder = layout.setup
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for number, command in enumerate(policy.setup_commands, start=1):
+        stderr = folder / f"{number}.stderr.log"
+        started = time.monotonic()
+        result = run_command(
+            ("/bin/sh", "-c", command),
+            cwd=worktree,
+            environment=environment,
+            stdout=folder / f"{number}.stdout.log",
+            stderr=stderr,
+            limits=Limits(timeout_seconds=policy.setup_timeout_seconds or None),
+            stop=stop,
+        )
+        events.emit(
+            EventName.SETUP_COMMAND,
+            command=command,
+            exit_code=result.exit_code,
+            duration_ms=round((time.monotonic() - started) * 1000),
+        )
+        if result.exit_code != 0 and not result.stopped:
+            how = "timed out" if result.exit_code is None else f"ended with {describe_exit(result.exit_code)}"
+            raise WorkspaceError(f"setup command {number} {how}: {command}: {last_line(stderr)}".rstrip(": "))

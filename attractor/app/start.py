@@ -1,0 +1,229 @@
+"""Beginning a run: from a checked plan to a life that owns its directory (spec 3.1 INITIALIZE)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import attractor
+from attractor.app.life import Life, RunResult, initial_context, make_directory
+from attractor.app.peers import CxdbPeer, reach_cxdb
+from attractor.app.request import Plan
+from attractor.contracts import CrashObserver, EventName, FailureClass, RunState, Workspace
+from attractor.cxdb import CxdbConnection, Journal, NoJournal, RunFacts
+from attractor.engine import Ending
+from attractor.errors import AttractorError
+from attractor.graph import Graph
+from attractor.processes import StopRequest
+from attractor.rundir import (
+    CheckpointStore,
+    CxdbManifest,
+    EventLog,
+    Final,
+    Layout,
+    Manifest,
+    Policy,
+    acquire,
+    new_token,
+    pretty_json,
+    rfc3339,
+    write_atomic,
+    write_final,
+    write_manifest,
+)
+from attractor.workspace import GitWorkspace, PlainFolder, create_worktree
+
+
+def start_run(
+    plan: Plan,
+    *,
+    environment: Mapping[str, str],
+    stop: StopRequest,
+    on_owned: Callable[[], None] = lambda: None,
+    on_events: Callable[[EventLog], None] = lambda log: None,
+    observe: CrashObserver = lambda step: None,
+) -> RunResult:
+    """Run a plan to its end. `on_owned` is called once the run is this process's, `on_events` with its log.
+
+    Raises AttractorError for what stops a run before it owns its directory; after that every end, a failed
+    one too, is a RunResult and a final.json.
+    """
+    peer = reach_cxdb(plan.config, plan.run_id) if plan.use_cxdb else None
+    make_directory(plan.layout.root)
+    lock = acquire(plan.layout)
+    try:
+        on_owned()
+        try:
+            life = _initialize(plan, peer, environment, stop, on_events, observe)
+        except AttractorError as error:
+            _fail_before_life(plan, error)
+            raise
+        return life.live()
+    finally:
+        lock.release()
+
+
+def _initialize(
+    plan: Plan,
+    peer: CxdbPeer | None,
+    environment: Mapping[str, str],
+    stop: StopRequest,
+    on_events: Callable[[EventLog], None],
+    observe: CrashObserver,
+) -> Life:
+    layout = plan.layout
+    write_atomic(layout.graph, plan.graph_text)
+    write_atomic(layout.run_config, pretty_json(plan.config.written))
+    write_atomic(layout.preflight_report, pretty_json(preflight_report(plan, peer)))
+    manifest = _manifest(plan, peer)
+    write_manifest(layout, manifest)
+    observe("manifest_written")
+    workspace = _make_workspace(plan)
+    observe("worktree_created")
+    state = initial_state(plan.graph, manifest)
+    CheckpointStore(layout).save(state, None)
+    observe("first_checkpoint")
+    events = EventLog(layout, plan.run_id)
+    on_events(events)
+    turns = open_journal(manifest, peer, events, layout)
+    events.emit(EventName.RUN_STARTED, **started_fields(manifest))
+    return Life(
+        manifest,
+        plan.graph,
+        state,
+        layout,
+        workspace,
+        events,
+        turns,
+        stop,
+        environment,
+        observe,
+        needs_setup=True,
+    )
+
+
+def _manifest(plan: Plan, peer: CxdbPeer | None) -> Manifest:
+    repository = plan.repository
+    return Manifest(
+        run_id=plan.run_id,
+        name=plan.graph.name,
+        goal=plan.graph.goal,
+        start_time=rfc3339(datetime.now(UTC)),
+        logs_root=str(plan.layout.root),
+        worktree=str(plan.workdir),
+        repo_path=str(repository.root) if repository else "",
+        base_sha=repository.base_sha if repository else "",
+        run_branch=plan.branch,
+        graph_dot=str(plan.layout.graph),
+        labels=dict(plan.labels),
+        cxdb=_open_context(peer) if peer else None,
+        policy=Policy(
+            stage_timeout_seconds=plan.config.stage_timeout_seconds,
+            setup_commands=plan.config.setup_commands,
+            setup_timeout_seconds=plan.config.setup_timeout_seconds,
+        ),
+        token=new_token(),
+        engine_version=attractor.__version__,
+    )
+
+
+def _open_context(peer: CxdbPeer) -> CxdbManifest:
+    return CxdbManifest(
+        context_id=str(peer.connection.create_context().context_id),
+        http_base_url=peer.http_base_url,
+        binary_addr=peer.binary_addr,
+        registry_bundle_id=peer.bundle_id,
+    )
+
+
+def _make_workspace(plan: Plan) -> Workspace:
+    repository = plan.repository
+    if repository is None:
+        return PlainFolder(plan.workdir)
+    create_worktree(repository.root, plan.workdir, plan.branch, repository.base_sha)
+    return GitWorkspace(repository.root, plan.workdir, plan.branch, repository.base_sha)
+
+
+def initial_state(graph: Graph, manifest: Manifest) -> RunState:
+    """The state before the first node."""
+    return RunState(
+        run_id=manifest.run_id,
+        base_logs_root=manifest.logs_root,
+        next_node=graph.start_node.id,
+        commit_sha=manifest.base_sha,
+        timestamp=manifest.start_time,
+        context=initial_context(graph),
+    )
+
+
+def open_journal(manifest: Manifest, peer: CxdbPeer | None, events: EventLog, layout: Layout) -> Journal | NoJournal:
+    """The journal of a run, attached to `peer`'s connection, listening to `events`."""
+    if peer is None or manifest.cxdb is None:
+        return NoJournal()
+    tag = f"attractor/{manifest.run_id}"
+    facts = RunFacts(manifest.cxdb.context_id, layout.graph.read_text(encoding="utf-8", errors="replace"))
+    journal = Journal(
+        lambda timeout: CxdbConnection(peer.binary_addr, client_tag=tag, timeout_seconds=timeout),
+        facts,
+        layout.progress,
+        on_outage=lambda reason: events.emit(EventName.CXDB_DEGRADED, reason=reason),
+        on_recovery=lambda seconds: events.emit(EventName.CXDB_RECOVERED, outage_ms=round(seconds * 1000)),
+    )
+    journal.attach(peer.connection)
+    events.listen(journal.take)
+    return journal
+
+
+def started_fields(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "graph_name": manifest.name,
+        "goal": manifest.goal or None,
+        "repo_path": manifest.repo_path or None,
+        "base_sha": manifest.base_sha or None,
+        "run_branch": manifest.run_branch or None,
+        "worktree": manifest.worktree,
+        "logs_root": manifest.logs_root,
+        "pid": os.getpid(),
+    }
+
+
+def preflight_report(plan: Plan, peer: CxdbPeer | None) -> dict[str, Any]:
+    """What was checked before the run, as it stands in preflight_report.json."""
+    repository = plan.repository
+    checks = [
+        {"check": "graph", "ok": True, "detail": f"{len(plan.graph.nodes)} nodes, no errors"},
+        {"check": "run_id", "ok": True, "detail": plan.run_id},
+        {
+            "check": "repository",
+            "ok": True,
+            "detail": f"{repository.root} at {repository.base_sha}" if repository else "not used (--no-git)",
+        },
+        {
+            "check": "cxdb",
+            "ok": True,
+            "detail": f"{peer.binary_addr} and {peer.http_base_url}" if peer else "not used (--no-cxdb)",
+        },
+    ]
+    notes = [{"check": "note", "ok": True, "detail": note} for note in plan.notes]
+    return {"run_id": plan.run_id, "ok": True, "checks": [*checks, *notes]}
+
+
+def _fail_before_life(plan: Plan, error: AttractorError) -> None:
+    """The directory is ours and no life began: say so in final.json, and let the error go its way."""
+    with suppress(AttractorError):
+        write_final([plan.layout], failed_final(plan.run_id, error))
+
+
+def failed_final(run_id: str, error: AttractorError) -> Final:
+    ending = Ending("fail", error.message, FailureClass.DETERMINISTIC)
+    return Final(
+        timestamp=rfc3339(datetime.now(UTC)),
+        status=ending.status,
+        run_id=run_id,
+        final_git_commit_sha="",
+        failure_reason=ending.reason,
+        failure_class=FailureClass.DETERMINISTIC.value,
+    )

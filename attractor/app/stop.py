@@ -1,0 +1,81 @@
+"""Ending a run from another process: `attractor stop`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attractor.app.inspect import RunStatus, view_run
+from attractor.contracts import FailureClass
+from attractor.errors import RunDirectoryError
+from attractor.processes import end_run
+from attractor.rundir import Final, Layout, acquire, is_held, living_owner, rfc3339, write_final
+
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """`how`: `already` (no engine was at work), `stopped` (it ended in order), `killed`."""
+
+    how: str
+    status: str
+
+
+def stop_run(logs_root: Path, *, grace_seconds: float, force: bool) -> Stopped:
+    """Ask the run's engine to end (SIGTERM) and wait for it; with `force`, SIGKILL it after the grace.
+
+    Raises RunDirectoryError where it does not end in time and `force` is off.
+    """
+    layout = Layout(logs_root)
+    view = view_run(logs_root)
+    owner = living_owner(layout)
+    if owner is None:
+        return Stopped("already", view.status.value)
+    os.kill(owner.pid, signal.SIGTERM)
+    if _released(layout, grace_seconds):
+        return Stopped("stopped", view_run(logs_root).status.value)
+    if not force:
+        raise RunDirectoryError(
+            f"process {owner.pid} is still ending its stage after {grace_seconds:g} s",
+            hint="wait longer with --grace-ms, or end it at once with --force",
+        )
+    if living_owner(layout) == owner:
+        os.kill(owner.pid, signal.SIGKILL)
+    _released(layout, grace_seconds + 5.0)
+    return Stopped("killed", _finish_for(layout).value)
+
+
+def _released(layout: Layout, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while is_held(layout):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _finish_for(layout: Layout) -> RunStatus:
+    """What the killed engine could not do itself: end its processes and write final.json."""
+    lock = acquire(layout)
+    try:
+        view = view_run(layout.root)
+        end_run(view.manifest.token, grace_seconds=0.5)
+        if view.final is None:
+            final = Final(
+                timestamp=rfc3339(datetime.now(UTC)),
+                status="canceled",
+                run_id=view.manifest.run_id,
+                final_git_commit_sha="",
+                failure_reason="killed by attractor stop --force",
+                failure_class=FailureClass.CANCELED.value,
+                cxdb_context_id=view.manifest.cxdb.context_id if view.manifest.cxdb else "",
+            )
+            write_final([layout], final)
+    finally:
+        lock.release()
+    return RunStatus.CANCELED

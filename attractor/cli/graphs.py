@@ -1,0 +1,61 @@
+"""`attractor validate` and `attractor graph`: graph files, without running anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from attractor.cli.paths import read_graph
+from attractor.errors import UsageError
+from attractor.lint import Severity, Validation, validate_text
+
+
+@click.command()
+@click.argument("graphs", nargs=-1, required=True, metavar="G...")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of findings, for editors.")
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+def validate(graphs: tuple[str, ...], as_json: bool, strict: bool) -> int:
+    """Check graph files: every problem with its place, in one go."""
+    results = [(name, validate_text(read_graph(name), name)) for name in graphs]
+    if as_json:
+        click.echo(json.dumps([finding.as_dict() for _, result in results for finding in result.diagnostics], indent=2))
+    else:
+        for name, result in results:
+            _print(name, result)
+    worst = {finding.severity for _, result in results for finding in result.diagnostics}
+    return 1 if Severity.ERROR in worst or (strict and Severity.WARNING in worst) else 0
+
+
+def _print(name: str, result: Validation) -> None:
+    for finding in result.diagnostics:
+        click.echo(finding.render())
+    counts = {
+        severity: sum(finding.severity is severity for finding in result.diagnostics)
+        for severity in (Severity.ERROR, Severity.WARNING)
+    }
+    if not counts[Severity.ERROR] and result.graph is not None:
+        nodes, edges = len(result.graph.nodes), len(result.graph.edges)
+        extra = f", {counts[Severity.WARNING]} warnings" if counts[Severity.WARNING] else ""
+        click.echo(f"{name}: ok ({nodes} nodes, {edges} edges{extra})")
+    else:
+        click.echo(f"{name}: {counts[Severity.ERROR]} errors, {counts[Severity.WARNING]} warnings", err=True)
+
+
+@click.command()
+@click.argument("graph_path", metavar="G")
+@click.option(
+    "-o", "--output", required=True, metavar="F", help="Where to draw; .svg, .png or .pdf decides the format."
+)
+def graph(graph_path: str, output: str) -> int:
+    """Draw a graph with Graphviz."""
+    kind = Path(output).suffix.lstrip(".").lower()
+    if kind not in ("svg", "png", "pdf"):
+        raise UsageError(f"cannot draw {output!r}: its ending is not .svg, .png or .pdf")
+    from attractor.cli.drawing import draw  # pydot and its parser: only here
+
+    validation = validate_text(read_graph(graph_path), graph_path)
+    draw(validation, Path(output), kind)
+    click.echo(output)
+    return 0

@@ -1,0 +1,91 @@
+"""The command group and the one place where errors become messages and exit codes (DESIGN 2.1).
+
+A command's module, and with it everything the command needs, is imported when that command is called.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+import click
+
+from attractor import __version__
+from attractor.errors import AttractorError, InternalError
+
+# command -> (module, attribute, help for the list of commands, which must not import the module)
+COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
+    "run": ("attractor.cli.run", "run", "Run a graph to its end, here or detached."),
+    "resume": ("attractor.cli.run", "resume", "Go on with a run that crashed, failed or was stopped."),
+    "status": ("attractor.cli.runs", "status", "Show where a run stands, once or live."),
+    "stop": ("attractor.cli.runs", "stop", "End a running run in order."),
+    "runs": ("attractor.cli.runs", "runs", "List, show, wait for and prune runs."),
+    "validate": ("attractor.cli.graphs", "validate", "Check graph files; no run, no side effect."),
+    "graph": ("attractor.cli.graphs", "graph", "Draw a graph as SVG, PNG or PDF."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 success, 1 the run or validation failed, 2 wrong usage or configuration, "
+    "130/143 canceled by signal.",
+)
+@click.version_option(__version__, message="attractor %(version)s")
+def attractor() -> None:
+    """Run agent pipelines written as DOT graphs: one commit a finished node, resumable after any crash."""
+
+
+def run_cli(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code. Never lets a traceback out for a user's mistake."""
+    try:
+        code = attractor.main(args=list(arguments), prog_name="attractor", standalone_mode=False)
+        _flush()
+    except click.exceptions.Exit as exit_request:
+        return exit_request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except AttractorError as error:
+        _show(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; what Python flushes at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _show(error: AttractorError) -> None:
+    click.echo(f"attractor: error: {error}", err=True)
+    if isinstance(error, InternalError):
+        click.echo("  this is a defect of attractor: please report it with the command you ran", err=True)

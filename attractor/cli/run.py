@@ -1,0 +1,241 @@
+"""`attractor run` and `attractor resume`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from attractor.app import (
+    READY_FD_VARIABLE,
+    Plan,
+    RunRequest,
+    RunResult,
+    announce_ownership,
+    launch,
+    make_directory,
+    plan_run,
+    preflight_report,
+    reach_cxdb,
+    remember_run,
+    resume_run,
+    start_run,
+)
+from attractor.cli.progress import show
+from attractor.errors import UsageError
+from attractor.processes import StopRequest
+from attractor.rundir import EventLog, Layout, pretty_json, write_atomic
+
+EXIT_CODES = {"success": 0, "fail": 1}
+
+
+class LabelType(click.ParamType[tuple[str, str]]):
+    """`KEY=VALUE`."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        key, separator, text = str(value).partition("=")
+        if not separator or not key:
+            self.fail(f"{value!r} is not KEY=VALUE", param, ctx)
+        return key, text
+
+
+@click.command()
+@click.option("--graph", "graph_path", required=True, metavar="G", help="The DOT file to run.")
+@click.option("--config", metavar="C", help="Run configuration (YAML or JSON).")
+@click.option("--repo", metavar="R", help="The repository to work on (default: repo.path, else this folder's).")
+@click.option("--run-id", metavar="ID", help="Name of the run; a new one sorts by time.")
+@click.option("--logs-root", metavar="L", help="The run's directory; must be new.")
+@click.option("--detach", is_flag=True, help="Start in the background and return once the run is under way.")
+@click.option("--preflight", is_flag=True, help="Check everything, run nothing.")
+@click.option("--no-cxdb", is_flag=True, help="Do not record the run in CXDB.")
+@click.option("--no-git", is_flag=True, help="No worktree, no commits: stages run in --workdir.")
+@click.option("--workdir", metavar="D", help="With --no-git: where stages run (default: here).")
+@click.option("--label", "labels", type=LabelType(), multiple=True, help="Kept in the manifest; repeatable.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def run(**options: Any) -> int:
+    """Run a graph to its end.
+
+    Prints run_id=, logs_root=, worktree=, run_branch= and final_commit=, one a line.
+    """
+    if options["workdir"] and not options["no_git"]:
+        raise UsageError("--workdir goes with --no-git", hint="with git, stages run in the run's own worktree")
+    request = _request(options)
+    plan = plan_run(request)
+    for note in plan.notes:
+        click.echo(f"note: {note}", err=True)
+    if options["preflight"]:
+        return _preflight(plan)
+    if options["detach"]:
+        return _detach(plan, options)
+    stop = StopRequest()
+    _listen(stop)
+    result = start_run(
+        plan,
+        environment=_environment(),
+        stop=stop,
+        on_owned=lambda: _owned(plan),
+        on_events=_shower(options["quiet"]),
+    )
+    return _report(result, stop, as_json=options["as_json"])
+
+
+@click.command()
+@click.option("--logs-root", metavar="L", required=True, help="The run's directory.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def resume(logs_root: str, quiet: bool, as_json: bool) -> int:
+    """Go on with a run behind its last finished node.
+
+    A run that failed begins again with the node that failed; one that succeeded is left as it is.
+    """
+    stop = StopRequest()
+    _listen(stop)
+    result = resume_run(
+        (working_directory() / logs_root).absolute(),
+        environment=_environment(),
+        stop=stop,
+        on_events=_shower(quiet),
+    )
+    return _report(result, stop, as_json=as_json)
+
+
+def working_directory() -> Path:
+    """Where relative paths count from; UsageError where it has been removed under our feet."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError("the current directory no longer exists", hint="cd to another one") from error
+
+
+def _request(options: dict[str, Any]) -> RunRequest:
+    return RunRequest(
+        graph=Path(options["graph_path"]),
+        cwd=working_directory(),
+        environment=os.environ,
+        config=Path(options["config"]) if options["config"] else None,
+        run_id=options["run_id"],
+        logs_root=Path(options["logs_root"]) if options["logs_root"] is not None else None,
+        repo=Path(options["repo"]) if options["repo"] else None,
+        use_cxdb=not options["no_cxdb"],
+        use_git=not options["no_git"],
+        workdir=Path(options["workdir"]) if options["workdir"] else None,
+        labels=dict(options["labels"]),
+    )
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != READY_FD_VARIABLE}
+
+
+def _listen(stop: StopRequest) -> None:
+    stop.listen(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+    if os.getsid(0) == os.getpid() and not _has_terminal():
+        # Detached: nobody's hang-up concerns us.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    else:
+        stop.listen(signal.SIGHUP)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _owned(plan: Plan) -> None:
+    remember_run(plan.layout, plan.run_id, os.environ)
+    announce_ownership(os.environ)
+
+
+def _shower(quiet: bool) -> Callable[[EventLog], None]:
+    return (lambda log: None) if quiet else (lambda log: log.listen(show))
+
+
+def _preflight(plan: Plan) -> int:
+    peer = reach_cxdb(plan.config, plan.run_id) if plan.use_cxdb else None
+    report = preflight_report(plan, peer)
+    make_directory(plan.layout.root)
+    write_atomic(plan.layout.preflight_report, pretty_json(report))
+    for check in report["checks"]:
+        click.echo(f"{check['check']}: {'ok' if check['ok'] else 'FAIL'}: {check['detail']}")
+    click.echo(f"preflight_report={plan.layout.preflight_report}")
+    return 0
+
+
+def _detach(plan: Plan, options: dict[str, Any]) -> int:
+    launched = launch(plan.layout, _child_arguments(plan, options), os.environ)
+    facts = {
+        "detached": "true",
+        "run_id": plan.run_id,
+        "logs_root": str(plan.layout.root),
+        "pid_file": str(launched.pid_file),
+    }
+    _print(facts, as_json=options["as_json"])
+    return 0
+
+
+def _child_arguments(plan: Plan, options: dict[str, Any]) -> list[str]:
+    """The same run for the child, every path absolute: its working directory is another one."""
+    here = working_directory()
+    arguments = ["run", "--graph", str(here / options["graph_path"]), "--run-id", plan.run_id]
+    arguments += ["--logs-root", str(plan.layout.root)]
+    if options["config"]:
+        arguments += ["--config", str(here / options["config"])]
+    if plan.repository is not None:
+        arguments += ["--repo", str(plan.repository.root)]
+    if options["no_git"]:
+        arguments += ["--no-git", "--workdir", str(plan.workdir)]
+    arguments += ["--no-cxdb"] if options["no_cxdb"] else []
+    for key, value in options["labels"]:
+        arguments += ["--label", f"{key}={value}"]
+    return arguments
+
+
+def _report(result: RunResult, stop: StopRequest, *, as_json: bool) -> int:
+    final = result.final
+    facts = {
+        "run_id": result.run_id,
+        "logs_root": str(result.logs_root),
+        "worktree": str(result.worktree),
+        "run_branch": result.run_branch,
+        "final_commit": final.final_git_commit_sha,
+    }
+    if as_json:
+        facts |= {"status": final.status, "failure_reason": final.failure_reason, "failure_class": final.failure_class}
+    _print(facts, as_json=as_json)
+    if result.already_finished:
+        click.echo(f"run {result.run_id} has already finished with success; nothing was done", err=True)
+    if final.cxdb_pending_turns:
+        click.echo(f"CXDB lacks {final.cxdb_pending_turns} turns of this run: it could not be reached", err=True)
+    if final.status != "success":
+        _explain(result)
+    if final.status == "canceled":
+        return 128 + stop.signal_number if stop.requested else 1
+    return EXIT_CODES[final.status]
+
+
+def _explain(result: RunResult) -> None:
+    final = result.final
+    word = "was canceled" if final.status == "canceled" else "failed"
+    klass = f" ({final.failure_class})" if final.failure_class and final.status == "fail" else ""
+    click.echo(f"attractor: run {result.run_id} {word}: {final.failure_reason}{klass}", err=True)
+    click.echo(f"  details: {Layout(result.logs_root).final}", err=True)
+    click.echo(f"  go on:   attractor resume --logs-root {result.logs_root}", err=True)
+
+
+def _print(facts: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    for key, value in facts.items():
+        click.echo(f"{key}={value}")

@@ -1,0 +1,89 @@
+"""The run configuration, typed: what a run does unless its command line says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attractor.config.document import Value, read_document
+from attractor.config.schema import RUN_CONFIG
+
+DEFAULT_BINARY_ADDR = "127.0.0.1:9009"
+DEFAULT_HTTP_BASE_URL = "http://127.0.0.1:9010"
+DEFAULT_BRANCH_PREFIX = "attractor/run"
+DEFAULT_SETUP_TIMEOUT_MS = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Autostart:
+    """How to start CXDB where none answers. `command` is an argv."""
+
+    command: tuple[str, ...]
+    wait_timeout_seconds: float = 20.0
+    poll_interval_seconds: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """All durations in seconds, all paths absolute. `stage_timeout_seconds` None: no bound but the node's own."""
+
+    file: str = ""
+    repo_path: Path | None = None
+    cxdb_binary_addr: str = DEFAULT_BINARY_ADDR
+    cxdb_http_base_url: str = DEFAULT_HTTP_BASE_URL
+    cxdb_autostart: Autostart | None = None
+    require_clean: bool = False
+    run_branch_prefix: str = DEFAULT_BRANCH_PREFIX
+    setup_commands: tuple[str, ...] = ()
+    setup_timeout_seconds: float = DEFAULT_SETUP_TIMEOUT_MS / 1000
+    stage_timeout_seconds: float | None = None
+    written: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_run_config(path: Path) -> RunConfig:
+    """Read and check a run.yaml (or JSON). ConfigError names file, line, column and key."""
+    document = read_document(path)
+    return run_config_of(document)
+
+
+def run_config_of(document: Value) -> RunConfig:
+    """`load_run_config` for a document already read."""
+    data = RUN_CONFIG.check(document)
+    cxdb, git, setup = data.get("cxdb", {}), data.get("git", {}), data.get("setup", {})
+    stage_timeout_ms = data.get("runtime_policy", {}).get("stage_timeout_ms", 0)
+    return RunConfig(
+        file=document.file,
+        repo_path=data.get("repo", {}).get("path"),
+        cxdb_binary_addr=cxdb.get("binary_addr", DEFAULT_BINARY_ADDR),
+        cxdb_http_base_url=cxdb.get("http_base_url", DEFAULT_HTTP_BASE_URL),
+        cxdb_autostart=_autostart(cxdb.get("autostart", {})),
+        require_clean=git.get("require_clean", False),
+        run_branch_prefix=git.get("run_branch_prefix", DEFAULT_BRANCH_PREFIX),
+        setup_commands=tuple(setup.get("commands", ())),
+        setup_timeout_seconds=setup.get("timeout_ms", DEFAULT_SETUP_TIMEOUT_MS) / 1000,
+        stage_timeout_seconds=stage_timeout_ms / 1000 if stage_timeout_ms else None,
+        written=_plain(data),
+    )
+
+
+def _autostart(data: Mapping[str, Any]) -> Autostart | None:
+    if not data.get("enabled") or not data.get("command"):
+        return None
+    return Autostart(
+        tuple(data["command"]),
+        data.get("wait_timeout_ms", 20_000) / 1000,
+        data.get("poll_interval_ms", 250) / 1000,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """The same without paths as objects and without header values, which may be secrets: for run_config.json."""
+    if isinstance(value, Mapping):
+        return {
+            key: dict.fromkeys(item, "(removed)") if key == "headers" else _plain(item) for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

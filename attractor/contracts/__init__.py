@@ -1,0 +1,33 @@
+"""Values and protocols shared by the engine and the parts around it."""
+
+from attractor.contracts.events import TERMINAL_EVENTS, EventName
+from attractor.contracts.outcome import FailureClass, Outcome, Status
+from attractor.contracts.ports import (
+    CommitInfo,
+    CrashObserver,
+    EventSink,
+    Handler,
+    StageRun,
+    Stop,
+    TurnSink,
+    Workspace,
+)
+from attractor.contracts.state import Finished, RunState
+
+__all__ = [
+    "TERMINAL_EVENTS",
+    "CommitInfo",
+    "CrashObserver",
+    "EventName",
+    "EventSink",
+    "FailureClass",
+    "Finished",
+    "Handler",
+    "Outcome",
+    "RunState",
+    "StageRun",
+    "Status",
+    "Stop",
+    "TurnSink",
+    "Workspace",
+]

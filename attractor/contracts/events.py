@@ -1,0 +1,41 @@
+"""The vocabulary of `progress.ndjson` (DESIGN 2.6) and the order it promises.
+
+Every event is one JSON object a line: `seq` (1, 2, 3 ... without a gap over the whole run, restarts and
+resumes included), `ts` (RFC 3339, UTC, microseconds), `run_id`, `event`, and the fields named here.
+One life of an engine ends with at most one terminal event, and nothing follows it but `run_resumed`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class EventName(StrEnum):
+    """One name an event; the comment lists its fields."""
+
+    RUN_STARTED = "run_started"  # graph_name goal repo_path base_sha run_branch worktree logs_root
+    RUN_RESUMED = "run_resumed"  # after_node next_node restart_count resume_count
+    PREFLIGHT_PASSED = "preflight_passed"  # checks
+    SETUP_COMMAND = "setup_command"  # command exit_code duration_ms
+    STAGE_ATTEMPT_START = "stage_attempt_start"  # node_id handler attempt max_attempts visit command
+    STAGE_ATTEMPT_END = "stage_attempt_end"  # node_id attempt status failure_* duration_ms will_retry
+    STAGE_HEARTBEAT = "stage_heartbeat"  # node_id attempt elapsed_ms
+    STAGE_RETRY_SLEEP = "stage_retry_sleep"  # node_id attempt delay_ms
+    STAGE_RETRY_BLOCKED = "stage_retry_blocked"  # node_id attempt failure_class failure_reason
+    EDGE_SELECTED = "edge_selected"  # from to rule label condition loop_restart
+    CHECKPOINT_SAVED = "checkpoint_saved"  # node_id status sequence git_commit_sha checkpoint_path
+    LOOP_RESTART = "loop_restart"  # from to restart_count logs_root
+    LOOP_RESTART_BLOCKED = "loop_restart_blocked"  # node_id failure_class failure_reason
+    LOOP_RESTART_SIGNATURE = "loop_restart_signature"  # node_id signature count limit
+    LOOP_RESTART_CIRCUIT_BREAKER = "loop_restart_circuit_breaker"  # node_id signature count limit
+    CXDB_DEGRADED = "cxdb_degraded"  # reason
+    CXDB_RECOVERED = "cxdb_recovered"  # context_id outage_ms
+    RUN_COMPLETED = "run_completed"  # status final_git_commit_sha
+    RUN_FAILED = "run_failed"  # status failure_reason failure_class node_id final_git_commit_sha
+    RUN_CANCELED = "run_canceled"  # status failure_reason failure_class final_git_commit_sha
+
+
+TERMINAL_EVENTS: Final = frozenset(
+    {EventName.RUN_COMPLETED, EventName.RUN_FAILED, EventName.RUN_CANCELED},
+)

@@ -1,0 +1,99 @@
+"""What the engine needs from the world, as small protocols (DESIGN 7, STYLE 13).
+
+The engine loop sees only these. Their real implementations are `workspace`, `rundir`, `cxdb` and
+`handlers`, joined together in `app`; a test or an embedding program may pass its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from attractor.contracts.events import EventName
+from attractor.contracts.outcome import Outcome
+from attractor.graph import Graph, Node
+
+
+class EventSink(Protocol):
+    """Takes each event as it happens. `emit` returns the event's `seq`."""
+
+    def emit(self, event: EventName, /, **fields: Any) -> int: ...
+
+
+class TurnSink(Protocol):
+    """Ships events to CXDB. Never raises for a peer's failure and never blocks a stage."""
+
+    def flush(self) -> None: ...
+
+
+class Stop(Protocol):
+    """A request to end the run, raised by a signal."""
+
+    @property
+    def requested(self) -> bool: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    def fileno(self) -> int:
+        """A descriptor that is readable once stop is requested: a `poll` can wait on it."""
+        ...
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but no longer than until stop is requested; True where it was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """What goes into a node's commit message."""
+
+    run_id: str
+    node_id: str
+    status: str
+    attempt: int
+    sequence: int
+
+
+class Workspace(Protocol):
+    """The folder stages run in, and its history. The only port that knows git exists."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def commit(self, info: CommitInfo) -> str:
+        """Commit everything in the worktree; the commit's full hash, '' where there is no git.
+
+        The commit and all its objects are on disk when it returns (DESIGN 2.4).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """All that a handler may know about the attempt it is to make."""
+
+    graph: Graph
+    node: Node
+    context: Mapping[str, Any]
+    stage_dir: Path
+    worktree: Path
+    environment: Mapping[str, str]
+    attempt: int
+    timeout_seconds: float | None
+    stop: Stop
+    heartbeat: Callable[[float], None]
+
+
+class Handler(Protocol):
+    """Runs one kind of node (spec 4.1). Stateless; an exception becomes a FAIL outcome."""
+
+    def execute(self, stage: StageRun, /) -> Outcome: ...
+
+
+class CrashObserver(Protocol):
+    """Told the name of each durable step just after it is on disk; a harness may stop the world there."""
+
+    def __call__(self, step: str, /) -> None: ...

@@ -1,0 +1,19 @@
+"""CXDB: the run's history in another process's hands. Sees errors, contracts and the run directory only."""
+
+from attractor.cxdb.bundle import registry_bundle
+from attractor.cxdb.connection import CxdbConnection, split_address
+from attractor.cxdb.journal import Journal, NoJournal
+from attractor.cxdb.registry import publish_bundle
+from attractor.cxdb.turns import RunFacts, Turn, turns_of
+
+__all__ = [
+    "CxdbConnection",
+    "Journal",
+    "NoJournal",
+    "RunFacts",
+    "Turn",
+    "publish_bundle",
+    "registry_bundle",
+    "split_address",
+    "turns_of",
+]

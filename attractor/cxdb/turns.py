@@ -1,0 +1,184 @@
+"""Which turns an event makes. Pure: one event in, its turns out, always the same ones.
+
+Because turns come from `progress.ndjson` and from nothing else, the file is their outbox: whatever a crash or an
+outage kept from CXDB can be made again from it, and `event_seq`/`event_part` in the newest stored turn say
+where to go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from attractor.contracts import EventName
+from attractor.cxdb.bundle import FIELDS, PART_TAG, PREFIX, SEQ_TAG, TYPE_VERSION
+
+Event = dict[str, Any]
+Origin = tuple[int, int]  # (event_seq, event_part): ordered as the turns are
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[int, Any]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn to append. `payload` is a MessagePack map from field tag to value."""
+
+    type_id: bytes
+    payload: bytes
+    event_seq: int
+    event_part: int
+
+    @property
+    def type_version(self) -> int:
+        return TYPE_VERSION
+
+    @property
+    def origin(self) -> Origin:
+        return self.event_seq, self.event_part
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What turns repeat from the manifest."""
+
+    context_id: str
+    graph_dot: str
+
+
+_Fields = dict[str, Any]
+_Maker = Callable[[Event, RunFacts], list[tuple[str, _Fields]]]
+
+
+def turns_of(event: Event, facts: RunFacts) -> list[Turn]:
+    """The turns of one event; most events make one, some none."""
+    maker = _MAKERS.get(event["event"])
+    if maker is None:
+        return []
+    turns = []
+    for part, (name, fields) in enumerate(maker(event, facts)):
+        table = FIELDS[name]
+        tagged = {table[field][0]: value for field, value in fields.items() if value is not None}
+        tagged[SEQ_TAG] = event["seq"]
+        tagged[PART_TAG] = part
+        turns.append(Turn(_TYPE_IDS[name], _encode(tagged), event["seq"], part))
+    return turns
+
+
+def origin_of(payload: bytes) -> Origin:
+    """Which event and part a stored turn was made from; (0, 0) where it is none of ours."""
+    try:
+        fields = _decode(payload)
+        return int(fields[SEQ_TAG]), int(fields[PART_TAG])
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return 0, 0
+
+
+_TYPE_IDS: Final = {name: (PREFIX + name).encode() for name in FIELDS}
+
+
+def _unix_ms(event: Event) -> int:
+    return int(datetime.fromisoformat(event["ts"]).timestamp() * 1000)
+
+
+def _common(event: Event) -> _Fields:
+    return {"run_id": event["run_id"], "timestamp_ms": _unix_ms(event)}
+
+
+def _run_started(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    copied = {key: event.get(key) for key in ("repo_path", "base_sha", "run_branch", "logs_root", "graph_name", "goal")}
+    return [
+        ("RunStarted", _common(event) | copied | {"worktree_dir": event.get("worktree"), "graph_dot": facts.graph_dot})
+    ]
+
+
+def _run_resumed(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    copied = {key: event.get(key) for key in ("after_node", "next_node", "restart_count", "resume_count")}
+    return [("RunResumed", _common(event) | copied)]
+
+
+def _stage_start(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    node = {"node_id": event["node_id"]}
+    started = _common(event) | node | {"handler_type": event["handler"], "attempt": event["attempt"]}
+    turns = [("StageStarted", started)]
+    if "command" in event:
+        arguments = msgspec.json.encode({"command": event["command"]}).decode()
+        call = {"run_id": event["run_id"], "tool_name": "shell", "call_id": _call_id(event)}
+        turns.append(("ToolCall", call | node | {"arguments_json": arguments}))
+    return turns
+
+
+def _stage_end(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    node = {"node_id": event["node_id"]}
+    reason = event.get("failure_reason")
+    turns: list[tuple[str, _Fields]] = []
+    if "output" in event:
+        result = {"run_id": event["run_id"], "tool_name": "shell", "call_id": _call_id(event)}
+        turns.append(("ToolResult", result | node | {"output": event["output"], "is_error": reason is not None}))
+    if event["will_retry"]:
+        failed = {"failure_reason": reason or "", "will_retry": True, "attempt": event["attempt"]}
+        return [*turns, ("StageFailed", _common(event) | node | failed)]
+    finished = {"status": event["status"], "failure_reason": reason, "notes": event.get("notes")}
+    return [
+        *turns,
+        ("StageFinished", _common(event) | node | finished | {"preferred_label": event.get("preferred_label")}),
+    ]
+
+
+def _call_id(event: Event) -> str:
+    # The same for call and result, and different for every attempt of every visit.
+    text = f"{event['run_id']}/{event['node_id']}/{event['visit']}/{event['attempt']}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _retry(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    copied = {key: event[key] for key in ("node_id", "attempt", "delay_ms")}
+    return [("StageRetrying", _common(event) | copied)]
+
+
+def _checkpoint(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    node = {"node_id": event["node_id"]}
+    saved = _common(event) | node | {"checkpoint_path": event["checkpoint_path"], "cxdb_context_id": facts.context_id}
+    turns = [("CheckpointSaved", saved)]
+    if event.get("git_commit_sha"):
+        commit = {"status": event["status"], "git_commit_sha": event["git_commit_sha"]}
+        turns.insert(0, ("GitCheckpoint", _common(event) | node | commit))
+    return turns
+
+
+def _loop_restart(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    copied = {key: event.get(key) for key in ("restart_count", "signature", "failure_class", "failure_reason")}
+    node = event.get("node_id") or event.get("from")
+    return [("LoopRestart", _common(event) | copied | {"node_id": node, "event": event["event"]})]
+
+
+def _run_completed(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    ended = {"final_status": event["status"], "final_git_commit_sha": event.get("final_git_commit_sha")}
+    return [("RunCompleted", _common(event) | ended | {"cxdb_context_id": facts.context_id})]
+
+
+def _run_failed(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    ended = {"reason": event.get("failure_reason") or "", "git_commit_sha": event.get("final_git_commit_sha")}
+    copied = {key: event.get(key) for key in ("node_id", "failure_class")}
+    return [("RunFailed", _common(event) | ended | copied)]
+
+
+_MAKERS: Final[dict[str, _Maker]] = {
+    EventName.RUN_STARTED: _run_started,
+    EventName.RUN_RESUMED: _run_resumed,
+    EventName.STAGE_ATTEMPT_START: _stage_start,
+    EventName.STAGE_ATTEMPT_END: _stage_end,
+    EventName.STAGE_RETRY_SLEEP: _retry,
+    EventName.CHECKPOINT_SAVED: _checkpoint,
+    EventName.LOOP_RESTART: _loop_restart,
+    EventName.LOOP_RESTART_BLOCKED: _loop_restart,
+    EventName.LOOP_RESTART_SIGNATURE: _loop_restart,
+    EventName.LOOP_RESTART_CIRCUIT_BREAKER: _loop_restart,
+    EventName.RUN_COMPLETED: _run_completed,
+    EventName.RUN_FAILED: _run_failed,
+    EventName.RUN_CANCELED: _run_failed,
+}

@@ -1,0 +1,26 @@
+"""DOT text to a syntax tree: the subset of spec section 2, with spans on everything and no exceptions."""
+
+from attractor.dot.parser import MAX_SUBGRAPH_DEPTH, parse
+from attractor.dot.syntax import (
+    Attribute,
+    DefaultsStatement,
+    DigraphSyntax,
+    EdgeStatement,
+    Identifier,
+    NodeStatement,
+    Statement,
+    SubgraphStatement,
+)
+
+__all__ = [
+    "MAX_SUBGRAPH_DEPTH",
+    "Attribute",
+    "DefaultsStatement",
+    "DigraphSyntax",
+    "EdgeStatement",
+    "Identifier",
+    "NodeStatement",
+    "Statement",
+    "SubgraphStatement",
+    "parse",
+]

@@ -1,0 +1,79 @@
+"""Loop restart: may the run begin again, and what does it begin with (spec 3.2 step 7, DESIGN 2.5). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from attractor.contracts import FailureClass, Outcome, RunState
+from attractor.engine.failure import POLICY, signature
+from attractor.graph import Graph
+
+
+class RestartRuling(Enum):
+    """What is decided about one wish to restart."""
+
+    ALLOWED = auto()
+    BLOCKED_BY_CLASS = auto()
+    CIRCUIT_BREAKER = auto()
+    MAX_RESTARTS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class RestartDecision:
+    """The ruling and the facts behind it; `signature` is '' for a restart after a success."""
+
+    ruling: RestartRuling
+    failure_class: FailureClass | None
+    signature: str = ""
+    count: int = 0
+    limit: int = 0
+    reason: str = ""
+
+
+def decide_restart(graph: Graph, state: RunState, node_id: str, outcome: Outcome) -> RestartDecision:
+    """Rule on following a `loop_restart` edge out of `node_id`.
+
+    Only a class whose policy allows it may restart after a failure; the same signature at most
+    `loop_restart_signature_limit` times; and whatever happens, not more than `max_restarts` times.
+    """
+    failure_class = outcome.failure_class
+    count, limit, text = 0, graph.loop_restart_signature_limit, ""
+    if failure_class is not None:
+        if not POLICY[failure_class].loop_restart:
+            reason = f"loop_restart blocked: failure_class={failure_class.value}: {outcome.failure_reason}"
+            return RestartDecision(RestartRuling.BLOCKED_BY_CLASS, failure_class, reason=reason)
+        failed_node = str(state.context.get("internal.failed_node") or node_id)
+        text = signature(failed_node, failure_class, outcome.failure_reason)
+        count = state.restart_signatures.get(text, 0) + 1
+        if count >= limit:
+            reason = f"loop_restart circuit breaker: the same failure {count} times (limit {limit}): {text}"
+            return RestartDecision(RestartRuling.CIRCUIT_BREAKER, failure_class, text, count, limit, reason)
+    if state.restart_count >= graph.max_restarts:
+        why = outcome.failure_reason or "the graph asked for another round"
+        reason = f"loop_restart limit reached: max_restarts={graph.max_restarts}: {why}"
+        return RestartDecision(RestartRuling.MAX_RESTARTS, failure_class, text, count, limit, reason)
+    return RestartDecision(RestartRuling.ALLOWED, failure_class, text, count, limit)
+
+
+def restarted_state(
+    graph: Graph, state: RunState, target_id: str, decision: RestartDecision, fresh_context: Mapping[str, Any]
+) -> RunState:
+    """The state the restarted run begins with: nothing completed, a fresh context, the history of signatures kept."""
+    kept = {key: state.context[key] for key in graph.loop_restart_persist_keys if key in state.context}
+    signatures = dict(state.restart_signatures)
+    if decision.signature:
+        signatures[decision.signature] = decision.count
+    return RunState(
+        run_id=state.run_id,
+        base_logs_root=state.base_logs_root,
+        next_node=target_id,
+        sequence=state.sequence,
+        restart_count=state.restart_count + 1,
+        commit_sha=state.commit_sha,
+        timestamp=state.timestamp,
+        context={**fresh_context, **kept},
+        restart_signatures=signatures,
+    )

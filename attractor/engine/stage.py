@@ -1,0 +1,239 @@
+"""Executing one node: its attempts, their folders, environment and records (spec 3.5, DESIGN 2.5).
+
+Everything up to the moment the node's outcome is settled; making it durable is `commit_point`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from attractor.contracts import (
+    EventName,
+    EventSink,
+    FailureClass,
+    Handler,
+    Outcome,
+    RunState,
+    StageRun,
+    Status,
+    Stop,
+    TurnSink,
+)
+from attractor.engine.failure import POLICY, classify
+from attractor.engine.retry import retry_policy
+from attractor.graph import Graph, Node
+from attractor.processes import STAGE_TOKEN_VARIABLE
+from attractor.rundir import Layout, encode_json, write_atomic
+
+# Pass-through nodes repeat nothing by being retried.
+SINGLE_ATTEMPT_HANDLERS = frozenset({"start", "exit", "conditional"})
+EVENT_OUTPUT_CHARACTERS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A node's outcome after its last attempt. `attempts` counts from 1."""
+
+    outcome: Outcome
+    attempts: int
+
+
+@dataclass(slots=True)
+class StageRunner:
+    """Runs nodes of one run. `environment` is what every stage inherits; `token` marks the run's processes."""
+
+    graph: Graph
+    handlers: Mapping[str, Handler]
+    events: EventSink
+    turns: TurnSink
+    stop: Stop
+    worktree: Path
+    environment: Mapping[str, str]
+    token: str
+    default_timeout_seconds: float | None
+    uniform: Callable[[float, float], float]
+
+    def settle(self, node: Node, state: RunState, layout: Layout) -> Settled:
+        """Execute `node` until its outcome stands: success, a failure that may not be retried, or the last attempt."""
+        policy = retry_policy(self.graph, node)
+        max_attempts = 1 if node.handler_type in SINGLE_ATTEMPT_HANDLERS else policy.max_attempts
+        visit = state.node_visits.get(node.id, 0) + 1
+        attempt = 1
+        while True:
+            outcome = self._attempt(node, state, layout, attempt, max_attempts, visit)
+            failure_class = outcome.failure_class
+            retry = may_retry(outcome, attempt, max_attempts)
+            if not retry:
+                outcome = exhausted(outcome, node)
+            self._record(node, outcome, layout, attempt, visit, will_retry=retry)
+            if not retry:
+                if _blocked(outcome, attempt, max_attempts):
+                    self.events.emit(
+                        EventName.STAGE_RETRY_BLOCKED,
+                        node_id=node.id,
+                        attempt=attempt,
+                        failure_class=failure_class,
+                        failure_reason=outcome.failure_reason,
+                    )
+                return Settled(outcome, attempt)
+            delay = policy.backoff.delay_seconds(attempt, self.uniform)
+            self.events.emit(
+                EventName.STAGE_RETRY_SLEEP, node_id=node.id, attempt=attempt, delay_ms=round(delay * 1000)
+            )
+            self.turns.flush()
+            if self.stop.wait(delay):
+                return Settled(canceled(self.stop), attempt)
+            attempt += 1
+
+    def _attempt(
+        self, node: Node, state: RunState, layout: Layout, attempt: int, max_attempts: int, visit: int
+    ) -> Outcome:
+        stage_dir = layout.stage(node.id)
+        prepare_stage_dir(stage_dir)
+        self.events.emit(
+            EventName.STAGE_ATTEMPT_START,
+            node_id=node.id,
+            handler=node.handler_type,
+            attempt=attempt,
+            max_attempts=max_attempts,
+            visit=visit,
+            command=node.tool_command if node.handler_type == "tool" else None,
+        )
+        self.turns.flush()
+        self._started = time.monotonic()
+        stage = StageRun(
+            graph=self.graph,
+            node=node,
+            context=state.context,
+            stage_dir=stage_dir,
+            worktree=self.worktree,
+            environment=self._environment(node, stage_dir, state.sequence + 1, attempt),
+            attempt=attempt,
+            timeout_seconds=node.timeout_seconds or self.default_timeout_seconds,
+            stop=self.stop,
+            heartbeat=lambda elapsed: self._heartbeat(node, attempt, elapsed),
+        )
+        try:
+            outcome = self.handlers[node.handler_type].execute(stage)
+        except Exception as error:  # spec 4.12: a handler's exception is a failed stage, never a crashed engine
+            outcome = Outcome(Status.FAIL, failure_reason=f"{type(error).__name__}: {error}")
+        if self.stop.requested and not outcome.status.is_success:
+            return canceled(self.stop)
+        return replace(outcome, failure_class=classify(outcome))
+
+    def _environment(self, node: Node, stage_dir: Path, sequence: int, attempt: int) -> dict[str, str]:
+        return {
+            **self.environment,
+            "ATTRACTOR_NODE_ID": node.id,
+            "ATTRACTOR_STAGE_DIR": str(stage_dir),
+            "ATTRACTOR_STATUS_FILE": str(stage_dir / "status.json"),
+            "ATTRACTOR_ATTEMPT": str(attempt),
+            STAGE_TOKEN_VARIABLE: f"{self.token}-{sequence}-{attempt}",
+        }
+
+    def _heartbeat(self, node: Node, attempt: int, elapsed_seconds: float) -> None:
+        elapsed_ms = round(elapsed_seconds * 1000)
+        self.events.emit(EventName.STAGE_HEARTBEAT, node_id=node.id, attempt=attempt, elapsed_ms=elapsed_ms)
+        self.turns.flush()
+
+    def _record(
+        self, node: Node, outcome: Outcome, layout: Layout, attempt: int, visit: int, *, will_retry: bool
+    ) -> None:
+        status_path = layout.stage(node.id) / "status.json"
+        write_atomic(status_path, encode_json(outcome.to_json()) + b"\n", durable=False)
+        output = outcome.context_updates.get("tool.output")
+        self.events.emit(
+            EventName.STAGE_ATTEMPT_END,
+            node_id=node.id,
+            attempt=attempt,
+            visit=visit,
+            status=status_word(outcome),
+            failure_reason=outcome.failure_reason or None,
+            failure_class=outcome.failure_class,
+            preferred_label=outcome.preferred_label or None,
+            notes=outcome.notes or None,
+            output=None if output is None else _tail(str(output)),
+            duration_ms=round((time.monotonic() - self._started) * 1000, 1),
+            will_retry=will_retry,
+        )
+
+    _started: float = 0.0
+
+
+def may_retry(outcome: Outcome, attempt: int, max_attempts: int) -> bool:
+    """Whether another attempt is both wanted and allowed."""
+    if outcome.status.is_success or attempt >= max_attempts:
+        return False
+    return POLICY[outcome.failure_class or FailureClass.DETERMINISTIC].stage_retry
+
+
+def _blocked(outcome: Outcome, attempt: int, max_attempts: int) -> bool:
+    return not outcome.status.is_success and attempt < max_attempts and not may_retry(outcome, attempt, max_attempts)
+
+
+def exhausted(outcome: Outcome, node: Node) -> Outcome:
+    """What a stage that still asks for RETRY after its last attempt comes to (spec 3.5)."""
+    if outcome.status is not Status.RETRY:
+        return outcome
+    if node.allow_partial:
+        return replace(
+            outcome,
+            status=Status.PARTIAL_SUCCESS,
+            notes="retries exhausted, partial accepted",
+            failure_reason="",
+            failure_class=None,
+        )
+    reason = f"max retries exceeded: {outcome.failure_reason}" if outcome.failure_reason else "max retries exceeded"
+    return replace(outcome, status=Status.FAIL, failure_reason=reason)
+
+
+def canceled(stop: Stop) -> Outcome:
+    return Outcome(Status.FAIL, failure_reason=stop.reason, failure_class=FailureClass.CANCELED)
+
+
+def status_word(outcome: Outcome) -> str:
+    """The status as events show it: a canceled stage is neither success nor failure."""
+    return "canceled" if outcome.failure_class is FailureClass.CANCELED else outcome.status.value
+
+
+def prepare_stage_dir(stage_dir: Path) -> None:
+    """An empty folder for the next attempt; what an earlier one left is kept below `attempts/<k>`."""
+    try:
+        stage_dir.mkdir(mode=0o700)
+        return
+    except FileExistsError:
+        kept = stage_dir / "attempts"
+    entries = [name for name in os.listdir(stage_dir) if name != kept.name]
+    if not entries:
+        return
+    kept.mkdir(mode=0o700, exist_ok=True)
+    place = kept / str(len(os.listdir(kept)) + 1)
+    place.mkdir(mode=0o700)
+    for name in entries:
+        (stage_dir / name).rename(place / name)
+
+
+def _tail(text: str) -> str:
+    return text if len(text) <= EVENT_OUTPUT_CHARACTERS else f"...{text[-EVENT_OUTPUT_CHARACTERS:]}"
+
+
+def context_changes(node: Node, outcome: Outcome, retries: int) -> dict[str, Any]:
+    """What a finished node changes in the context: its own updates and the engine's built-in keys (spec 5.1)."""
+    changes = {
+        **outcome.context_updates,
+        "outcome": outcome.status.value,
+        "preferred_label": outcome.preferred_label,
+        "failure_reason": outcome.failure_reason,
+        "failure_class": outcome.failure_class.value if outcome.failure_class else "",
+        "current_node": node.id,
+    }
+    if retries:
+        changes[f"internal.retry_count.{node.id}"] = retries
+    if not outcome.status.is_success and node.handler_type != "conditional":
+        changes["internal.failed_node"] = node.id
+    return changes

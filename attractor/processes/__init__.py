@@ -1,0 +1,27 @@
+"""Processes: running a stage's command, and ending whole trees."""
+
+from attractor.processes.command import (
+    DEFAULT_GRACE_SECONDS,
+    CommandResult,
+    Limits,
+    describe_exit,
+    run_command,
+)
+from attractor.processes.output import excerpt, last_line
+from attractor.processes.stop import StopRequest
+from attractor.processes.tree import RUN_TOKEN_VARIABLE, STAGE_TOKEN_VARIABLE, end_run, end_stage
+
+__all__ = [
+    "DEFAULT_GRACE_SECONDS",
+    "RUN_TOKEN_VARIABLE",
+    "STAGE_TOKEN_VARIABLE",
+    "CommandResult",
+    "Limits",
+    "StopRequest",
+    "describe_exit",
+    "end_run",
+    "end_stage",
+    "excerpt",
+    "last_line",
+    "run_command",
+]

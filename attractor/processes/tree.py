@@ -1,0 +1,133 @@
+"""Ending whole process trees: what a stage started, and what outlived a crash.
+
+A process belongs to a run when its environment carries the run's token (inherited by every child, whatever
+sessions and groups it makes for itself), or descends from one that does. Ended means: SIGTERM, a grace, SIGKILL,
+and gone.
+
+Linux and macOS through psutil. A process that wiped its environment and was re-parented cannot be found.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+RUN_TOKEN_VARIABLE = "ATTRACTOR_RUN_TOKEN"
+STAGE_TOKEN_VARIABLE = "ATTRACTOR_STAGE_TOKEN"
+KILL_WAIT_SECONDS = 5.0
+# A process may start another one between being found and being killed; each round finds those.
+ROUNDS = 5
+
+
+def end_run(token: str, *, grace_seconds: float) -> tuple[int, ...]:
+    """End every process of the run with this token, except this one and its ancestors; the pids that were ended."""
+    return _end_rounds(lambda: _marked(RUN_TOKEN_VARIABLE, token), grace_seconds)
+
+
+def end_stage(leader_pid: int, token: str, *, grace_seconds: float) -> tuple[int, ...]:
+    """End a stage: its session, all descendants of its first process, and strays that carry its token."""
+
+    def members() -> list[int]:
+        return [*_descendants(leader_pid), *_session(leader_pid), *_marked(STAGE_TOKEN_VARIABLE, token)]
+
+    return _end_rounds(members, grace_seconds)
+
+
+def _end_rounds(members: Callable[[], list[int]], grace_seconds: float) -> tuple[int, ...]:
+    ended: tuple[int, ...] = ()
+    for _ in range(ROUNDS):
+        found = _end(members(), grace_seconds)
+        if not found:
+            break
+        ended += found
+    return ended
+
+
+def group_exists(leader_pid: int) -> bool:
+    """Whether a process group still has a member (a zombie counts)."""
+    try:
+        os.killpg(leader_pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _marked(variable: str, token: str) -> list[int]:
+    needle = f"{variable}={token}".encode()
+    if os.path.isdir("/proc/self"):
+        return [pid for pid in _linux_pids() if _environment_has(pid, needle)]
+    return _marked_by_psutil(variable, token)
+
+
+def _linux_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _environment_has(pid: int, needle: bytes) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            return needle in stream.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def _marked_by_psutil(variable: str, token: str) -> list[int]:
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(variable) == token:
+                found.append(process.pid)
+    return found
+
+
+def _descendants(pid: int) -> list[int]:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return [pid, *(child.pid for child in process.children(recursive=True))]
+    except psutil.Error:
+        return []
+
+
+def _session(leader_pid: int) -> list[int]:
+    import psutil
+
+    members = []
+    for pid in psutil.pids():
+        with suppress(OSError):
+            if os.getsid(pid) == leader_pid:
+                members.append(pid)
+    return members
+
+
+def _end(pids: Iterable[int], grace_seconds: float) -> tuple[int, ...]:
+    import psutil
+
+    spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    processes = []
+    for pid in dict.fromkeys(pids):
+        if pid in spared:
+            continue
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if process.status() != psutil.STATUS_ZOMBIE:
+                processes.append(process)
+    _signal_all(processes, "terminate")
+    _, alive = psutil.wait_procs(processes, timeout=grace_seconds)
+    _signal_all(alive, "kill")
+    psutil.wait_procs(alive, timeout=KILL_WAIT_SECONDS)
+    return tuple(process.pid for process in processes)
+
+
+def _signal_all(processes: Iterable[object], method: str) -> None:
+    import psutil
+
+    for process in processes:
+        with suppress(psutil.Error):
+            getattr(process, method)()

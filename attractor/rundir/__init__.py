@@ -1,0 +1,58 @@
+"""The run directory: the only place that knows its files, their format and who may write them."""
+
+from attractor.rundir.checkpoint import CheckpointStore, load_checkpoint
+from attractor.rundir.events import Event, EventLog, last_event, read_events, rfc3339
+from attractor.rundir.files import encode_json, pretty_json, write_atomic
+from attractor.rundir.layout import Layout
+from attractor.rundir.owner import (
+    Owner,
+    RunLock,
+    acquire,
+    is_held,
+    living_owner,
+    process_start_time,
+    read_owner,
+    runs_home,
+)
+from attractor.rundir.records import (
+    CxdbManifest,
+    Final,
+    Manifest,
+    Policy,
+    new_token,
+    read_final,
+    read_manifest,
+    write_final,
+    write_manifest,
+)
+
+__all__ = [
+    "CheckpointStore",
+    "CxdbManifest",
+    "Event",
+    "EventLog",
+    "Final",
+    "Layout",
+    "Manifest",
+    "Owner",
+    "Policy",
+    "RunLock",
+    "acquire",
+    "encode_json",
+    "is_held",
+    "last_event",
+    "living_owner",
+    "load_checkpoint",
+    "new_token",
+    "pretty_json",
+    "process_start_time",
+    "read_events",
+    "read_final",
+    "read_manifest",
+    "read_owner",
+    "rfc3339",
+    "runs_home",
+    "write_atomic",
+    "write_final",
+    "write_manifest",
+]

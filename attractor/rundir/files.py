@@ -1,0 +1,127 @@
+"""Writing files so that a crash at any instant leaves the old content or the new, never a mixture.
+
+Knows nothing of what the files mean.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from attractor.errors import RunDirectoryError
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_json(value: Any) -> bytes:
+    """Compact JSON; keys keep their order."""
+    return _encoder.encode(value)
+
+
+def pretty_json(value: Any) -> bytes:
+    """JSON for people: two spaces, one trailing newline."""
+    return msgspec.json.format(_encoder.encode(value), indent=2) + b"\n"
+
+
+def write_atomic(path: Path, content: bytes, *, durable: bool = True, sync_name: bool = True) -> None:
+    """Replace `path` whole. With `durable` the content is on disk before the name points to it, and with
+    `sync_name` the name too when this returns; without, a power failure may bring back the old content.
+
+    The temporary name is fixed: the run's lock admits one writer, and what a killed writer left behind is
+    overwritten by the next one.
+    """
+    temporary = f"{path}.tmp"
+    with _translated(path):
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(fd, content)
+            if durable:
+                _fdatasync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+        if durable and sync_name:
+            sync_directory(path.parent)
+
+
+def _write_all(fd: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+# macOS has no fdatasync.
+_fdatasync = getattr(os, "fdatasync", os.fsync)
+
+
+def sync_directory(path: Path) -> None:
+    """Make names created or replaced in `path` durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class AppendLog:
+    """An append-only file of lines. Each `append` is one `write`; a torn last line is cut at opening."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _translated(path):
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self.size = self._cut_torn_line()
+
+    def _cut_torn_line(self) -> int:
+        size = os.fstat(self._fd).st_size
+        end = last_newline(self._fd, size)
+        if end != size:
+            os.ftruncate(self._fd, end)
+        return end
+
+    def append(self, lines: bytes, *, durable: bool = False) -> None:
+        """Add whole lines (each ending in a newline)."""
+        with _translated(self.path):
+            _write_all(self._fd, lines)
+            if durable:
+                _fdatasync(self._fd)
+        self.size += len(lines)
+
+    def clear(self) -> None:
+        with _translated(self.path):
+            os.ftruncate(self._fd, 0)
+        self.size = 0
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def last_newline(fd: int, size: int) -> int:
+    """Offset just past the last newline among the first `size` bytes; 0 where there is none."""
+    block = 1 << 16
+    end = size
+    while end > 0:
+        begin = max(0, end - block)
+        found = os.pread(fd, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunDirectoryError(
+            f"cannot write {path}: {error.strerror or error}",
+            hint="the run can be resumed once the cause is gone: check disk space, quota and permissions",
+        ) from error

@@ -1,0 +1,79 @@
+"""Names of everything in a run directory (DESIGN 2.2), each once.
+
+Pure: paths from paths. `Layout(root)` describes the base logs root and a `restart-<n>` folder alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things stand below one logs root (absolute)."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.json"
+
+    @property
+    def graph(self) -> Path:
+        return self.root / "graph.dot"
+
+    @property
+    def run_config(self) -> Path:
+        return self.root / "run_config.json"
+
+    @property
+    def preflight_report(self) -> Path:
+        return self.root / "preflight_report.json"
+
+    @property
+    def pid(self) -> Path:
+        return self.root / "run.pid"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "run.lock"
+
+    @property
+    def out(self) -> Path:
+        return self.root / "run.out"
+
+    @property
+    def progress(self) -> Path:
+        return self.root / "progress.ndjson"
+
+    @property
+    def live(self) -> Path:
+        return self.root / "live.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint.json"
+
+    @property
+    def checkpoint_log(self) -> Path:
+        return self.root / "checkpoint.log"
+
+    @property
+    def final(self) -> Path:
+        return self.root / "final.json"
+
+    @property
+    def worktree(self) -> Path:
+        return self.root / "worktree"
+
+    @property
+    def setup(self) -> Path:
+        return self.root / "setup.d"  # with a dot: no node id can be that
+
+    def stage(self, node_id: str) -> Path:
+        return self.root / node_id
+
+    def restart(self, count: int) -> Layout:
+        """The logs root in force after `count` loop restarts; itself for 0."""
+        return Layout(self.root / f"restart-{count}") if count else self

@@ -1,0 +1,124 @@
+"""`manifest.json` (what a run is) and `final.json` (how it ended), typed (DESIGN 2.2)."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from attractor.errors import RunDirectoryError
+from attractor.rundir.files import pretty_json, write_atomic
+from attractor.rundir.layout import Layout
+
+
+class CxdbManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the run's turns are."""
+
+    context_id: str
+    http_base_url: str
+    binary_addr: str
+    registry_bundle_id: str
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the run configuration a resumed life needs again."""
+
+    stage_timeout_seconds: float | None = None
+    setup_commands: tuple[str, ...] = ()
+    setup_timeout_seconds: float = 600.0
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about a run that never changes. All paths are absolute; '' or None means "none".
+
+    `token` marks the environment of every process the run starts, so that what outlives a crash can be found.
+    """
+
+    run_id: str
+    name: str
+    goal: str
+    start_time: str
+    logs_root: str
+    worktree: str
+    repo_path: str
+    base_sha: str
+    run_branch: str
+    graph_dot: str
+    labels: dict[str, str]
+    cxdb: CxdbManifest | None
+    policy: Policy
+    token: str
+    engine_version: str
+
+
+class Final(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended. `status` is success, fail or canceled."""
+
+    timestamp: str
+    status: str
+    run_id: str
+    final_git_commit_sha: str
+    failure_reason: str = ""
+    failure_class: str = ""
+    failed_node: str = ""
+    restart_count: int = 0
+    cxdb_context_id: str = ""
+    cxdb_head_turn_id: str = ""
+    cxdb_pending_turns: int = 0
+
+
+def new_token() -> str:
+    """A mark nobody else's environment carries."""
+    return secrets.token_hex(16)
+
+
+def write_manifest(layout: Layout, manifest: Manifest) -> None:
+    write_atomic(layout.manifest, pretty_json(manifest))
+
+
+def read_manifest(layout: Layout) -> Manifest:
+    """Raises RunDirectoryError where the folder is no run's, or its manifest is damaged."""
+    try:
+        manifest = msgspec.json.decode(layout.manifest.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise RunDirectoryError(
+            f"{layout.root} is not a run's directory: it has no manifest.json",
+            hint="name the folder that `attractor run` printed as logs_root=, or see `attractor runs list`",
+        ) from None
+    except NotADirectoryError:
+        raise RunDirectoryError(f"{layout.root} is not a directory") from None
+    except OSError as error:
+        raise RunDirectoryError(f"cannot read {layout.manifest}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise RunDirectoryError(
+            f"the manifest is damaged: {layout.manifest}: {error}",
+            hint="nothing was changed; restore the file from a backup",
+        ) from error
+    for key in ("logs_root", "worktree"):
+        _require_absolute(layout, key, getattr(manifest, key))
+    return manifest
+
+
+def _require_absolute(layout: Layout, key: str, value: str) -> None:
+    if value and not Path(value).is_absolute():
+        raise RunDirectoryError(
+            f"{layout.manifest}: {key} is {value!r}, which is not an absolute path",
+            hint="a relative path would mean another folder in another working directory; put the whole path there",
+        )
+
+
+def write_final(layouts: list[Layout], final: Final) -> None:
+    """Write final.json into each logs root, the base last: it is the one others wait for."""
+    for layout in reversed(layouts):
+        write_atomic(layout.final, pretty_json(final))
+
+
+def read_final(layout: Layout) -> Final | None:
+    """None while there is none; RunDirectoryError where it is not what `write_final` writes."""
+    try:
+        return msgspec.json.decode(layout.final.read_bytes(), type=Final)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise RunDirectoryError(f"{layout.final} is damaged: {error}") from error

@@ -1,0 +1,30 @@
+"""The folder a run works in, and its git history: the only package that touches git."""
+
+from attractor.workspace.names import (
+    DEFAULT_PREFIX,
+    check_prefix,
+    check_run_id,
+    new_run_id,
+    run_branch,
+)
+from attractor.workspace.plain import PlainFolder
+from attractor.workspace.program import without_git_variables
+from attractor.workspace.repository import RepositoryFacts, branch_exists, inspect_repository
+from attractor.workspace.worktree import GitWorkspace, create_worktree, remove_worktree, restore_worktree
+
+__all__ = [
+    "DEFAULT_PREFIX",
+    "GitWorkspace",
+    "PlainFolder",
+    "RepositoryFacts",
+    "branch_exists",
+    "check_prefix",
+    "check_run_id",
+    "create_worktree",
+    "inspect_repository",
+    "new_run_id",
+    "remove_worktree",
+    "restore_worktree",
+    "run_branch",
+    "without_git_variables",
+]

@@ -1,0 +1,18 @@
+"""A folder without history, for `--no-git`: stages run in it, nothing is committed or put back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.contracts import CommitInfo
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFolder:
+    """Implements `contracts.Workspace`."""
+
+    path: Path
+
+    def commit(self, info: CommitInfo) -> str:
+        return ""

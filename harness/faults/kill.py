@@ -1,0 +1,118 @@
+"""Ends processes: the engine, its launcher, or the launcher's whole process group.
+
+A kill that must land at a place in the run (`between-stages`, `in-stage`) stops the engine first, reads
+its newest event while it cannot move, and only then kills or lets it go on and tries again. So the
+place is a fact, not a guess about timing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness.faults.scene import Scene, fault_record
+from harness.launchers import Launched
+from harness.processes import ProcessIdentity, alive, describe_exit, send
+from harness.results import FaultRecord
+from harness.scenario import FaultStep
+
+__all__ = ["kill"]
+
+LANDING_SECONDS = 8.0
+IN_STAGE_EVENTS = frozenset({"stage_attempt_start", "stage_heartbeat"})
+# Not a place between two stages either: before the first one, between attempts of one, after the last.
+NOT_BETWEEN = IN_STAGE_EVENTS | {"", "run_started", "run_resumed", "stage_retry_sleep"}
+
+
+def kill(step: FaultStep, scene: Scene) -> FaultRecord:
+    if step.target == "engine":
+        return _kill_engine(step, scene)
+    return _kill_launcher(step, scene)
+
+
+def _kill_engine(step: FaultStep, scene: Scene) -> FaultRecord:
+    name = f"engine of {step.run}"
+    engine = scene.engine(step.run)
+    if engine is None:
+        return fault_record("kill", name, False, "no engine process was alive")
+    number = signal.Signals[f"SIG{step.signal}"]
+    if step.landing is None:
+        landed, where = send(engine, number), ""
+    else:
+        landed, where = _land(engine, number, step, scene)
+    if not landed:
+        return fault_record("kill", name, False, where or f"{engine} was gone before the signal")
+    if number != signal.SIGKILL:
+        return fault_record("kill", name, True, f"{engine} was alive and took {number.name}{where}")
+    gone = scene.wait(lambda: not alive(engine), 5.0)
+    return fault_record(
+        "kill", name, gone, f"{engine} was alive, took SIGKILL{where}, then {_how(engine, scene, step.run)}"
+    )
+
+
+def _how(engine: ProcessIdentity, scene: Scene, run: str) -> str:
+    command = scene.command(run)
+    if command is not None and command.process.pid == engine.pid:
+        return f"waitpid says: {describe_exit(command.process.poll())}"
+    return "it is gone from the process table" if not alive(engine) else "it is still there"
+
+
+def _land(engine: ProcessIdentity, number: int, step: FaultStep, scene: Scene) -> tuple[bool, str]:
+    """Whether the signal hit with the engine at the place asked for, and the event that shows it."""
+    seen: list[str] = []
+    places: Mapping[str, Callable[[str], bool]] = {
+        "in-stage": lambda name: name in IN_STAGE_EVENTS,
+        "between-stages": lambda name: name not in NOT_BETWEEN and not name.startswith("run_"),
+    }
+    at_place = places[step.landing or ""]
+
+    def attempt() -> bool:
+        if not send(engine, signal.SIGSTOP):
+            return True  # it ended by itself: no use in trying again
+        scene.wait(lambda: _stopped(engine) or not alive(engine), 1.0)
+        event = scene.last_event(step.run)
+        if at_place(str(event.get("event", ""))):
+            seen.append(f", stopped with event {event.get('seq')} {event.get('event')} as its newest")
+            return send(engine, number)
+        send(engine, signal.SIGCONT)
+        return False
+
+    scene.wait(attempt, LANDING_SECONDS)
+    return bool(seen), seen[0] if seen else f"{engine} was never caught {step.landing}"
+
+
+def _stopped(engine: ProcessIdentity) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        stat = Path(f"/proc/{engine.pid}/stat").read_text(errors="replace")
+        return stat[stat.rindex(")") + 2] == "T"
+    return False
+
+
+def _kill_launcher(step: FaultStep, scene: Scene) -> FaultRecord:
+    """SIGKILLs the launcher, alone or with its group, while the engine it started lives."""
+    name = f"{step.target} of {step.run}"
+    command, engine = scene.command(step.run), scene.engine(step.run)
+    if command is None or command.identity is None or not alive(command.identity):
+        return fault_record("kill", name, False, "the launcher was not alive")
+    if engine is None:
+        return fault_record("kill", name, False, "the engine was not alive when the launcher was to be killed")
+    number = signal.Signals[f"SIG{step.signal}"]
+    members = _signal_launcher(step.target, command, number)
+    ended = scene.wait(lambda: command.process.poll() is not None, 5.0)
+    proof = (
+        f"{command.identity} {members}; waitpid says: {describe_exit(command.process.poll())}; "
+        f"just before, the engine was alive: {engine}"
+    )
+    return fault_record("kill", name, ended and command.process.returncode == -number, proof)
+
+
+def _signal_launcher(target: str, command: Launched, number: int) -> str:
+    pid = command.process.pid
+    if target == "launcher":
+        os.kill(pid, number)  # our own child, not yet reaped: the pid cannot be anyone else's
+        return f"alone took {signal.Signals(number).name}"
+    os.killpg(pid, number)
+    return f"and its whole process group took {signal.Signals(number).name}"

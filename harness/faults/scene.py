@@ -1,0 +1,39 @@
+"""What a fault may look at and touch while a case runs. The runner provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.launchers import Launched
+from harness.processes import ProcessIdentity
+from harness.results import FaultRecord
+
+__all__ = ["Scene", "fault_record", "now"]
+
+
+class Scene(Protocol):
+    def engine(self, run: str) -> ProcessIdentity | None:
+        """The engine process of that run, alive; None when there is none."""
+
+    def command(self, run: str) -> Launched | None:
+        """The newest command started for that run."""
+
+    def last_event(self, run: str) -> Mapping[str, Any]:
+        """The newest whole line of its progress; empty when there is none."""
+
+    def in_logs_root(self, run: str, path: str) -> Path:
+        """A path with its placeholders filled; relative ones lie in the run's logs root."""
+
+    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Looks until it holds, bounded by the case's own time."""
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def fault_record(kind: str, target: str, fired: bool, proof: str) -> FaultRecord:
+    return FaultRecord(kind=kind, target=target, fired=fired, proof=proof, at=now() if fired else "")

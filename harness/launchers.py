@@ -1,0 +1,212 @@
+"""Starts one engine command and watches over it: directly, under a shell that stays, or on a terminal.
+
+The shells imitate what launches engines in real life: a tool call whose whole process group is torn
+down, a terminal that is closed. They run the command, note its exit code in a file, and stay until they
+are killed, hung up or the case ends. Every direct child dies with the harness. Output goes to files, so
+that nothing blocks on a full pipe and a detached engine cannot keep a pipe open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import subprocess
+import termios
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.processes import ProcessIdentity, die_with_parent, identify
+from harness.results import CommandRecord
+from harness.scenario import Launcher
+
+__all__ = ["Launched", "launch"]
+
+TAIL_CHARACTERS = 4000
+
+# $1 is the file for the exit code, $2 a FIFO to stay at, the rest the command. The harness holds the
+# FIFO's other end, so the shell ends with the harness, and no helper process is left when it is killed.
+_STAYING_SHELL = """\
+note=$1; stay=$2; shift 2
+"$@"
+echo $? > "$note.part" && mv "$note.part" "$note"
+read -r _ < "$stay"
+:
+"""
+
+
+@dataclasses.dataclass(slots=True)
+class Launched:
+    """One started command. `identity` is our direct child: the engine itself, or the shell around it."""
+
+    step: int
+    name: str
+    run: str
+    argv: tuple[str, ...]
+    cwd: str
+    launcher: Launcher
+    process: subprocess.Popen[bytes]
+    identity: ProcessIdentity | None
+    files: Path  # common beginning of its output files' names
+    detach: bool
+    started: float
+    ended: float | None = None
+    master: int | None = None
+    stay: int | None = None  # our end of the FIFO that keeps a launcher's shell
+
+    def tick(self) -> None:
+        """Empties the terminal, and notes when the command has ended."""
+        if self.master is not None:
+            with contextlib.suppress(BlockingIOError, OSError):  # EIO: nobody has the terminal open
+                while data := os.read(self.master, 65536):
+                    with self.files.with_suffix(".out").open("ab") as file:
+                        file.write(data)
+        if self.ended is None and self.exit_code() is not None:
+            self.ended = time.monotonic()
+
+    def exit_code(self) -> int | None:
+        """Of the engine's command, not of the shell around it; None while it runs, or when never known."""
+        if self.launcher is Launcher.PLAIN:
+            return self.process.poll()
+        self.process.poll()
+        try:
+            return int(self.files.with_suffix(".exit").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def hang_up(self) -> None:
+        """Closes our side of the terminal; the kernel tells the session."""
+        if self.master is not None:
+            os.close(self.master)
+            self.master = None
+
+    def close(self) -> None:
+        """Ends our direct child if it still runs; what it started is not touched here."""
+        self.hang_up()
+        if self.stay is not None:
+            os.close(self.stay)
+            self.stay = None
+        if self.process.poll() is None:
+            self.process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=5)
+
+    def output(self) -> tuple[str, str]:
+        self.tick()
+        return _read(self.files.with_suffix(".out")), _read(self.files.with_suffix(".err"))
+
+    def record(self) -> CommandRecord:
+        stdout, stderr = self.output()
+        return CommandRecord(
+            step=self.step,
+            name=self.name,
+            argv=self.argv,
+            cwd=self.cwd,
+            exit_code=self.exit_code(),
+            duration_seconds=round((self.ended or time.monotonic()) - self.started, 4),
+            stdout_tail=stdout[-TAIL_CHARACTERS:],
+            stderr_tail=stderr[-TAIL_CHARACTERS:],
+        )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def launch(
+    *,
+    step: int,
+    name: str,
+    run: str,
+    argv: tuple[str, ...],
+    cwd: Path,
+    launcher: Launcher,
+    environment: Mapping[str, str],
+    directory: Path,
+    detach: bool = False,
+) -> Launched:
+    """Starts it; raises OSError when that is not possible."""
+    files = directory / f"step-{step}-{name}"
+    command = argv
+    stay = None
+    if launcher is not Launcher.PLAIN:
+        fifo = files.with_suffix(".stay")
+        os.mkfifo(fifo)
+        stay = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        command = (
+            "/bin/sh",
+            "-c",
+            _STAYING_SHELL,
+            "launcher",
+            str(files.with_suffix(".exit")),
+            str(fifo),
+            *argv,
+        )
+    start = _start_on_terminal if launcher is Launcher.PTY else _start_plain
+    started = time.monotonic()
+    process, master = start(command, cwd, environment, files)
+    return Launched(
+        step=step,
+        name=name,
+        run=run,
+        argv=argv,
+        cwd=str(cwd),
+        launcher=launcher,
+        process=process,
+        identity=identify(process.pid),
+        files=files,
+        detach=detach,
+        started=started,
+        master=master,
+        stay=stay,
+    )
+
+
+def _start_plain(
+    command: tuple[str, ...], cwd: Path, environment: Mapping[str, str], files: Path
+) -> tuple[subprocess.Popen[bytes], int | None]:
+    with files.with_suffix(".out").open("wb") as out, files.with_suffix(".err").open("wb") as err:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+    return process, None
+
+
+def _start_on_terminal(
+    command: tuple[str, ...], cwd: Path, environment: Mapping[str, str], files: Path
+) -> tuple[subprocess.Popen[bytes], int | None]:
+    master, slave = os.openpty()
+    os.set_blocking(master, False)
+    os.set_inheritable(master, False)
+
+    def take_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # standard input is the terminal's slave side
+        die_with_parent()
+
+    files.with_suffix(".out").touch()
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**environment, "TERM": "xterm"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=take_terminal,
+        )
+    finally:
+        os.close(slave)
+    return process, master

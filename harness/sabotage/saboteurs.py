@@ -1,0 +1,140 @@
+"""The table of saboteurs, and how one is let into an engine's processes.
+
+A directory put in front of PYTHONPATH holds a sitecustomize.py, which every Python process of the case
+imports at its start, detached children included. It patches the named function when the engine imports
+the module. Each patch that is in place, and each call of it, leaves a line in a mark file: a saboteur
+that never came to work has proven nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.toml_table import did_you_mean
+
+__all__ = ["SABOTEURS", "Saboteur", "named_saboteur", "read_mark", "sabotage_environment"]
+
+SITE = Path(__file__).parent / "site"
+MARK_FILE = "saboteur.mark"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Saboteur:
+    name: str
+    guardrail: str  # whose cases must turn red
+    bug: str  # what once went wrong, in one line
+    killer: str  # the one case that must catch it; the short form runs only this
+
+
+SABOTEURS: tuple[Saboteur, ...] = (
+    Saboteur(
+        name="no-new-session",
+        guardrail="detach",
+        bug="the detached engine stays in its launcher's session and dies with it",
+        killer="detach/launcher_killed",
+    ),
+    Saboteur(
+        name="no-lock",
+        guardrail="detach",
+        bug="a second engine takes over a run that another one is working on",
+        killer="detach/same_run_id_twice",
+    ),
+    Saboteur(
+        name="restart-on-any-class",
+        guardrail="deterministic-failure",
+        bug="loop_restart is taken whatever the failure's class, so a run that cannot succeed runs again",
+        killer="deterministic-failure/blocks_loop_restart",
+    ),
+    Saboteur(
+        name="deterministic-retried",
+        guardrail="deterministic-failure",
+        bug="a failure that cannot change is retried until the attempts are used up",
+        killer="deterministic-failure/not_retried",
+    ),
+    Saboteur(
+        name="no-final-json",
+        guardrail="deterministic-failure",
+        bug="a fatal exit leaves no final.json, and watchers wait for ever",
+        killer="deterministic-failure/ends_the_run",
+    ),
+    Saboteur(
+        name="breaker-off",
+        guardrail="transient-timeout",
+        bug="the same failure restarts the run again and again",
+        killer="transient-timeout/circuit_breaker",
+    ),
+    Saboteur(
+        name="parent-only-killed",
+        guardrail="transient-timeout",
+        bug="a timeout ends the stage's shell, and what it started goes on",
+        killer="transient-timeout/ignores_sigterm",
+    ),
+    Saboteur(
+        name="torn-checkpoint",
+        guardrail="resume",
+        bug="the checkpoint is written in place, so a crash in the middle of it loses the run",
+        killer="resume/killed_between_stages",
+    ),
+    Saboteur(
+        name="last-node-again",
+        guardrail="resume",
+        bug="resume runs the last finished node once more",
+        killer="resume/killed_in_stage",
+    ),
+    Saboteur(
+        name="leftovers-live-on",
+        guardrail="resume",
+        bug="what outlived the crash goes on writing while the resumed run works",
+        killer="resume/killed_in_stage",
+    ),
+    Saboteur(
+        name="prefix-lost-at-resume",
+        guardrail="resume",
+        bug="resume forgets the configured branch prefix",
+        killer="resume/own_branch_prefix",
+    ),
+    Saboteur(
+        name="relative-root",
+        guardrail="paths",
+        bug="a relative logs root is kept as given, and means another place once the directory changes",
+        killer="paths/relative_paths",
+    ),
+    Saboteur(
+        name="run-id-unchecked",
+        guardrail="paths",
+        bug="a run id that git or the file system cannot bear is only found out in the middle",
+        killer="paths/hostile_run_ids",
+    ),
+)
+
+
+def named_saboteur(name: str) -> Saboteur:
+    """Raises KeyError with a suggestion."""
+    known = {saboteur.name: saboteur for saboteur in SABOTEURS}
+    if name not in known:
+        raise KeyError(f"no saboteur {name!r}; {did_you_mean(name, known)}")
+    return known[name]
+
+
+def sabotage_environment(name: str, case_dir: Path, base: Mapping[str, str]) -> dict[str, str]:
+    """What the engine's environment needs for the saboteur to work; `base` is what it has so far."""
+    saboteur = named_saboteur(name)
+    mark = case_dir / MARK_FILE
+    mark.unlink(missing_ok=True)
+    paths = [str(SITE), *filter(None, [base.get("PYTHONPATH")])]
+    return {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "HARNESS_SABOTEUR": saboteur.name,
+        "HARNESS_SABOTEUR_MARK": str(mark),
+    }
+
+
+def read_mark(case_dir: Path) -> tuple[str, ...]:
+    """What the saboteur noted: one line for each patch put in place, and for each first call of one."""
+    try:
+        return tuple((case_dir / MARK_FILE).read_text(encoding="utf-8").split("\n")[:-1])
+    except FileNotFoundError:
+        return ()

@@ -1,0 +1,93 @@
+"""The place one case has to itself: repository, logs, home, scratch, temporary files, gates.
+
+    <case_dir>/sandbox/
+      repo/  logs/  scratch/  home/  tmp/  gates/  launch/   graph.dot  run_config.json
+
+Rules: everything a case writes lies inside, and everything it starts carries its marker. Removed when
+the case is green; kept otherwise, since it is what one wants to look at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.engines import Engine
+from harness.gates import Gates
+from harness.placeholders import fill, fill_all, gate_names
+from harness.processes import CASE_MARKER, OWNER_MARKER, clean_environment, owner_mark
+from harness.repos import Git, make_repository
+from harness.scenario import Scenario
+
+__all__ = ["Sandbox", "make_sandbox"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sandbox:
+    root: Path
+    marker: str
+    git: Git
+    gates: Gates
+    environment: Mapping[str, str]
+    values: Mapping[str, str]  # placeholders that do not depend on a run
+    graph: Path
+    config: Path
+
+    @property
+    def repo(self) -> Path:
+        return self.root / "repo"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def scratch(self) -> Path:
+        return self.root / "scratch"
+
+    @property
+    def launch(self) -> Path:
+        return self.root / "launch"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "tmp"
+
+    def remove(self) -> None:
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def make_sandbox(
+    case_dir: Path,
+    scenario: Scenario,
+    engine: Engine,
+    cxdb: Mapping[str, str] | None,
+    extra: Mapping[str, str],
+) -> Sandbox:
+    """`cxdb` are the addresses for the run configuration, `extra` more environment for the engine."""
+    root = case_dir / "sandbox"
+    shutil.rmtree(root, ignore_errors=True)
+    for name in ("logs", "scratch", "home", "tmp", "launch"):
+        (root / name).mkdir(parents=True)
+    marker = uuid.uuid4().hex
+    git = make_repository(root / "repo", scenario.repo)
+    names = gate_names(scenario.graph)
+    gates = Gates(root / "gates", names, scenario.timeout_seconds)
+    values = {
+        "case": str(root),
+        "scratch": str(root / "scratch"),
+        "repo": str(root / "repo"),
+        "logs": str(root / "logs"),
+        **gates.snippets(),
+    }
+    graph, config = root / "graph.dot", root / "run_config.json"
+    graph.write_text(fill(scenario.graph, values), encoding="utf-8")
+    settings = engine.run_config(root / "repo", cxdb, fill_all(scenario.config, values))
+    config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    marks = {CASE_MARKER: marker, OWNER_MARKER: owner_mark()}
+    environment = clean_environment(marks, root / "home", root / "tmp") | dict(engine.environment) | dict(extra)
+    return Sandbox(root, marker, git, gates, environment, values, graph, config)

@@ -1,0 +1,160 @@
+"""Turns a scenario file (TOML) into a `Scenario`, or says everything that is wrong with it.
+
+Rules: nothing is ignored and nothing guessed; the guardrail is the name of the folder and the case's
+name that of the file, so neither can drift from where it is found. The grammar is described for authors
+in docs/scenarios.md. Knows TOML tables and scenario values; runs nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.scenario import CxdbMode, Expectation, Need, Proof, RepoSpec, Scenario
+from harness.scenario_patterns import read_matchers, read_pattern, read_patterns
+from harness.scenario_steps import read_step
+from harness.toml_table import Problems, ScenarioError, Table, did_you_mean, type_name
+
+__all__ = ["load_scenarios"]
+
+
+def load_scenarios(path: Path) -> tuple[Scenario, ...]:
+    """One scenario for each combination of its axes' values; raises ScenarioError with every problem."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ScenarioError(path, [f"{path}: {error}"]) from error
+    scenarios = []
+    for chosen in _combinations(data.pop("axes", {}), Problems(path, text)):
+        problems = Problems(path, text)
+        scenarios.append(_read(path, Table(_fill_axes(data, chosen), (), problems), chosen))
+        problems.raise_if_any()
+    return tuple(scenarios)
+
+
+def _combinations(axes: Any, problems: Problems) -> list[dict[str, str]]:
+    if not isinstance(axes, dict):
+        problems.add(("axes",), f"expected a table, found {type_name(axes)}")
+        axes = {}
+    for name, values in axes.items():
+        if not (isinstance(values, list) and values and all(isinstance(value, str) for value in values)):
+            problems.add(("axes", name), f"expected a list of texts, found {values!r}")
+    problems.raise_if_any()
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _fill_axes(value: Any, chosen: Mapping[str, str]) -> Any:
+    """`{axis:NAME}` in every text, keys included."""
+    if isinstance(value, str):
+        for name, text in chosen.items():
+            value = value.replace("{axis:" + name + "}", text)
+        return value
+    if isinstance(value, list):
+        return [_fill_axes(item, chosen) for item in value]
+    if isinstance(value, dict):
+        return {_fill_axes(key, chosen): _fill_axes(item, chosen) for key, item in value.items()}
+    return value
+
+
+def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
+    guardrail = table.text("guardrail", required=True)
+    if guardrail and guardrail != path.parent.name:
+        table.complain("guardrail", f"{guardrail!r} is filed under {path.parent.name!r}: both must be the same")
+    steps: list[Any] = []
+    table.each_table("steps", lambda element: steps.append(read_step(element)))
+    if not steps:
+        table.problems.add(("steps",), "a scenario needs at least one step")
+    expect, others = table.table("expect"), table.table("expect_run")
+    expectations = {"run": _expectation(expect)}
+    for name in others.data:
+        expectations[name] = _expectation(others.table(name))
+    others.finish()
+    proofs: list[Proof] = []
+    table.each_table("proof", lambda element: proofs.append(_proof(element)))
+    scenario = Scenario(
+        path=path,
+        guardrail=guardrail,
+        name=path.stem,
+        title=table.text("title", required=True),
+        why=table.text("why", required=True).strip(),
+        graph=table.text("graph", required=True),
+        steps=tuple(step for step in steps if step is not None),
+        timeout_seconds=table.number("timeout_seconds", 20.0),
+        tags=table.texts("tags"),
+        needs=tuple(Need(need) for need in table.texts("needs") if _known(table, "needs", need, Need)),
+        cxdb=CxdbMode(table.choice("cxdb", CxdbMode, CxdbMode.SHARED)),
+        config=table.get("config", (dict,), {}),
+        repo=_repo(table.table("repo")),
+        expect=expectations,
+        proofs=tuple(proofs),
+        within_seconds=table.number("within_seconds", 1.0) if table.has("within_seconds") else None,
+        without=table.text_map("without"),
+        axes=axes,
+    )
+    table.finish()
+    return scenario
+
+
+def _known(table: Table, key: str, value: str, options: type[Need]) -> bool:
+    known = [str(option) for option in options]
+    if value not in known:
+        table.complain(key, f"no such value: {value!r}; {did_you_mean(value, known)}")
+    return value in known
+
+
+def _repo(table: Table) -> RepoSpec:
+    default = RepoSpec()
+    spec = RepoSpec(
+        files=table.text_map("files") or default.files,
+        dirty=table.text_map("dirty"),
+        staged=table.text_map("staged"),
+        hooks=table.text_map("hooks"),
+        config=table.text_map("config"),
+    )
+    table.finish()
+    return spec
+
+
+def _expectation(table: Table) -> Expectation:
+    def optional_texts(key: str) -> tuple[str, ...] | None:
+        return table.texts(key) if table.has(key) else None
+
+    expectation = Expectation(
+        final=read_matchers(table.table("final")),
+        no_final=table.flag("no_final"),
+        events=read_patterns(table, "events"),
+        event_counts=read_patterns(table, "event_counts", counted=True),
+        absent_events=read_patterns(table, "absent_events"),
+        files=table.texts("files"),
+        absent_files=table.texts("absent_files"),
+        contents=read_matchers(table.table("contents")),
+        tree=read_matchers(table.table("tree")),
+        scratch=read_matchers(table.table("scratch")),
+        commits=optional_texts("commits"),
+        completed_nodes=optional_texts("completed_nodes"),
+        branches=optional_texts("branches"),
+        turns=table.texts("turns"),
+        nothing_made=table.flag("nothing_made"),
+    )
+    table.finish()
+    return expectation
+
+
+def _proof(table: Table) -> Proof:
+    event = read_pattern(table.data["event"], table, "event") if table.has("event") else None
+    table.asked |= {"event"}
+    proof = Proof(
+        event=event,
+        file=table.text("file") or None,
+        scratch=table.text("scratch") or None,
+        run=table.text("run", "run"),
+    )
+    if sum(part is not None for part in (proof.event, proof.file, proof.scratch)) != 1 and not (
+        table.has("event") and event is None  # already complained about
+    ):
+        table.problems.add(table.path, "a proof names exactly one of: event, file, scratch")
+    return proof

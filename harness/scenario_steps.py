@@ -1,0 +1,148 @@
+"""Reads the steps of a scenario: each a table with exactly one verb, its options behind it.
+
+The keys a verb allows are a table here, so that a wrong one is refused where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from harness.matching import Matcher, MatcherKind
+from harness.scenario import (
+    CommandStep,
+    CommandVerb,
+    FaultKind,
+    FaultStep,
+    Launcher,
+    ReleaseStep,
+    Step,
+    WaitKind,
+    WaitStep,
+)
+from harness.scenario_patterns import read_matcher, read_pattern
+from harness.toml_table import Table, did_you_mean, type_name
+
+__all__ = ["read_step"]
+
+LANDINGS = ("anywhere", "between-stages", "in-stage")
+DAMAGES = ("truncate", "garbage", "delete")
+SIGNALS = ("KILL", "TERM", "INT", "HUP")
+_ABOUT_A_RUN = (WaitKind.EXIT, WaitKind.GONE, WaitKind.FINAL)
+
+
+def read_step(table: Table) -> Step | None:
+    """The step, or None when it was complained about."""
+    verbs = list(table.data)
+    table.asked |= set(verbs)
+    if len(verbs) != 1:
+        table.problems.add(table.path, f"a step has exactly one verb, found {len(verbs)}: {', '.join(verbs)}")
+        return None
+    verb = verbs[0]
+    if verb not in _READERS:
+        table.complain(verb, f"no such step: {verb!r}; {did_you_mean(verb, _READERS)}")
+        return None
+    if verb == "release":
+        return ReleaseStep(gate=table.text("release", required=True))
+    if not isinstance(table.data[verb], dict):
+        table.complain(verb, f"expected a table, found {type_name(table.data[verb])}")
+        return None
+    options = table.table(verb)
+    step = _READERS[verb](verb, options)
+    options.finish()
+    return step
+
+
+def _read_command(verb: str, table: Table) -> CommandStep:
+    return CommandStep(
+        verb=CommandVerb(verb),
+        run=table.text("run", "run"),
+        detach=table.flag("detach") if verb == "run" else False,
+        background=table.flag("background"),
+        launcher=Launcher(table.choice("launcher", Launcher, Launcher.PLAIN)),
+        relative=table.flag("relative"),
+        cwd=table.text("cwd", "{repo}"),
+        run_id=table.text("run_id") if table.has("run_id") else None,
+        logs_root=table.text("logs_root") if table.has("logs_root") else None,
+        args=table.texts("args"),
+        exit=_exits(table),
+        stdout=_outputs(table, "stdout"),
+        stderr=_outputs(table, "stderr"),
+    )
+
+
+def _exits(table: Table) -> tuple[int, ...] | None:
+    value = table.get("exit", (int, list))
+    if value is None:
+        return None
+    codes = [value] if isinstance(value, int) else value
+    if not all(type(code) is int for code in codes):
+        table.complain("exit", f"expected a number or a list of numbers, found {value!r}")
+    return tuple(codes)
+
+
+def _outputs(table: Table, key: str) -> tuple[Matcher, ...]:
+    """Plain texts must be contained; a table is any other matcher."""
+    value = table.get(key, (str, list, dict), [])
+    matchers = []
+    for item in value if isinstance(value, list) else [value]:
+        matcher = Matcher(MatcherKind.CONTAINS, item) if isinstance(item, str) else read_matcher(item, table, key)
+        matchers.extend([matcher] if matcher is not None else [])
+    return tuple(matchers)
+
+
+def _read_wait(_verb: str, table: Table) -> WaitStep | None:
+    kind = _one_of(table, [str(kind) for kind in WaitKind])
+    if kind is None:
+        table.asked |= set(table.data)
+        return None
+    pattern = None
+    if kind == WaitKind.EVENT:
+        table.asked |= {"event", "where"}
+        pattern = read_pattern({key: table.data[key] for key in ("event", "where") if table.has(key)}, table, "event")
+    target = "" if kind == WaitKind.EVENT else table.text(kind, required=True)
+    return WaitStep(
+        kind=WaitKind(kind),
+        target=target,
+        pattern=pattern,
+        count=table.get("count", (int,), 1),
+        run=target if kind in _ABOUT_A_RUN else table.text("run", "run"),
+        seconds=table.number("seconds", 10.0),
+        premise=table.flag("premise") if table.has("premise") else None,
+    )
+
+
+def _one_of(table: Table, options: list[str]) -> str | None:
+    present = [key for key in table.data if key in options]
+    if len(present) == 1:
+        return present[0]
+    table.problems.add(table.path, f"exactly one of {', '.join(options)} is needed, found {len(present)}")
+    return None
+
+
+def _read_fault(_verb: str, table: Table) -> FaultStep | None:
+    kind = _one_of(table, [str(kind) for kind in FaultKind])
+    if kind is None:
+        table.asked |= set(table.data)
+        return None
+    landing = table.choice("landing", LANDINGS, "anywhere") if kind == FaultKind.KILL else "anywhere"
+    target = table.text(kind, required=True)
+    if kind == FaultKind.KILL and target not in ("engine", "launcher", "launcher-group"):
+        table.complain(kind, f"can kill engine, launcher or launcher-group, not {target!r}")
+    return FaultStep(
+        kind=FaultKind(kind),
+        target=target,
+        run=target if kind == FaultKind.HANGUP else table.text("run", "run"),
+        signal=table.choice("signal", SIGNALS, "KILL") if kind == FaultKind.KILL else "KILL",
+        landing=None if landing == "anywhere" else landing,
+        how=table.choice("how", DAMAGES, "garbage") if kind == FaultKind.DAMAGE else "garbage",
+        text=table.text("text") if kind == FaultKind.WRITE else "",
+        to=table.text("to", required=True) if kind == FaultKind.MOVE else "",
+    )
+
+
+_READERS: Mapping[str, Callable[[str, Table], Step | None]] = {
+    **{str(verb): _read_command for verb in CommandVerb},
+    "wait": _read_wait,
+    "fault": _read_fault,
+    "release": lambda _verb, _table: None,  # has no options; read before this table is used
+}

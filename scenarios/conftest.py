@@ -1,0 +1,3 @@
+"""Makes `pytest scenarios` collect the scenario files of this directory."""
+
+pytest_plugins = ["harness.pytest_plugin"]

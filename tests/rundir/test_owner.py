@@ -1,0 +1,91 @@
+"""One owner at a time, and a dead owner is none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attractor.errors import RunDirectoryError
+from attractor.rundir import Layout, acquire, is_held, living_owner, read_owner, runs_home
+
+HOLDER = """
+import sys
+from pathlib import Path
+from attractor.rundir import Layout, acquire
+lock = acquire(Layout(Path(sys.argv[1])))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Another process that owns the run, until its standard input closes or it is killed."""
+    argv = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_the_second_owner_is_refused_and_told_who_holds(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    with pytest.raises(RunDirectoryError, match=f"in use by process {holder.pid} on "):
+        acquire(Layout(tmp_path))
+
+
+def test_a_living_owner_is_seen(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    owner = living_owner(Layout(tmp_path))
+    assert owner is not None
+    assert owner.pid == holder.pid
+    assert (tmp_path / "run.pid").read_text() == f"{holder.pid}\n"
+
+
+def test_sigkill_gives_the_run_free(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+    holder.wait()
+    assert not is_held(Layout(tmp_path))
+    assert living_owner(Layout(tmp_path)) is None
+    acquire(Layout(tmp_path)).release()
+
+
+def test_a_child_process_does_not_keep_the_lock_alive(tmp_path: Path) -> None:
+    lock = acquire(Layout(tmp_path))
+    with subprocess.Popen(["sleep", "60"]) as child:
+        lock.release()
+        assert not is_held(Layout(tmp_path))
+        child.kill()
+
+
+def test_a_pid_that_another_process_has_now_is_not_the_owner(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    lock = acquire(layout)
+    layout.lock.write_text(layout.lock.read_text().replace('"start_time":', '"start_time":1'))
+    assert is_held(layout)
+    assert living_owner(layout) is None
+    lock.release()
+
+
+def test_a_lock_file_left_by_a_dead_host_does_not_hold(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.lock.write_text('{"pid":1,"start_time":1.0,"host":"gone"}\n')
+    assert not is_held(layout)
+    lock = acquire(layout)
+    owner = read_owner(layout)
+    assert owner is not None
+    assert owner.pid == os.getpid()
+    lock.release()
+
+
+@pytest.mark.parametrize(
+    ("environment", "home"),
+    [
+        ({"HOME": "/home/u"}, "/home/u/.local/state/attractor/runs"),
+        ({"HOME": "/home/u", "XDG_STATE_HOME": "/state"}, "/state/attractor/runs"),
+        ({"HOME": "/home/u", "XDG_STATE_HOME": "relative"}, "/home/u/.local/state/attractor/runs"),
+    ],
+)
+def test_runs_live_in_the_state_folder(environment: dict[str, str], home: str) -> None:
+    assert str(runs_home(environment)) == home
