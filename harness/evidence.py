@@ -73,7 +73,6 @@ class RunEvidence:
     tree: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     output: str | None = None  # of a detached engine
     engine_alive: bool = False
-    terminal_events: Mapping[str, str] = dataclasses.field(default_factory=dict)
     turn_prefix: str = ""
     git: bool = True  # False: no repository could be read
 

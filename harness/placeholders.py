@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PLACEHOLDERS", "fill", "fill_all"]
+__all__ = ["PLACEHOLDERS", "fill", "fill_all", "gate_names"]
 
 PLACEHOLDERS = {
     "case": "the case's own directory",

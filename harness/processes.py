@@ -34,6 +34,8 @@ __all__ = [
     "identify",
     "marked_processes",
     "own_identity",
+    "owner_mark",
+    "send",
     "sweep_orphans",
     "until",
 ]

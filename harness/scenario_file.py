@@ -13,7 +13,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.scenario import CxdbMode, Expectation, Need, Proof, RepoSpec, Scenario
+from harness.checks import ALWAYS_CHECKED
+from harness.placeholders import gate_names
+from harness.scenario import (
+    CxdbMode,
+    Expectation,
+    Need,
+    Proof,
+    ReleaseStep,
+    RepoSpec,
+    Scenario,
+    WaitKind,
+    WaitStep,
+)
 from harness.scenario_patterns import read_matchers, read_pattern, read_patterns
 from harness.scenario_steps import read_step
 from harness.toml_table import Problems, ScenarioError, Table, did_you_mean, type_name
@@ -96,7 +108,24 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
         axes=axes,
     )
     table.finish()
+    _check_names(scenario, table)
     return scenario
+
+
+def _check_names(scenario: Scenario, table: Table) -> None:
+    """Names that must mean something elsewhere: built-in checks, and gates of the graph."""
+    for name in scenario.without:
+        if name not in ALWAYS_CHECKED:
+            table.problems.add(("without", name), f"no such check; {did_you_mean(name, ALWAYS_CHECKED)}")
+    gates = gate_names(scenario.graph)
+    for index, step in enumerate(scenario.steps):
+        gate, verb = "", "release"
+        if isinstance(step, ReleaseStep):
+            gate = step.gate
+        elif isinstance(step, WaitStep) and step.kind is WaitKind.GATE:
+            gate, verb = step.target, "wait"
+        if gate and gate not in gates:
+            table.problems.add(("steps", index, verb), f"the graph has no gate {gate!r}")
 
 
 def _known(table: Table, key: str, value: str, options: type[Need]) -> bool:

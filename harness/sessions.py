@@ -23,7 +23,7 @@ from harness.collect import collect_run
 from harness.cxdb_supply import CxdbSupply
 from harness.engines import named_engine
 from harness.matrix import Case
-from harness.processes import sweep_orphans
+from harness.processes import die_with_parent, sweep_orphans
 from harness.results import CaseResult, Verdict
 from harness.runner import RunSettings, run_case
 from harness.store import ReportDirectory
@@ -80,7 +80,12 @@ def run_pytest(options: MatrixOptions, extra: Sequence[str] = ()) -> tuple[int, 
     began = time.monotonic()
     with (options.report_dir / PYTEST_LOG).open("wb") as log:
         process = subprocess.Popen(
-            _pytest_argv(options, extra), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+            _pytest_argv(options, extra),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            preexec_fn=die_with_parent,
         )
         try:
             follow(
@@ -105,11 +110,16 @@ def _module_paths() -> list[str]:
 
 def pytest_failed(code: int, options: MatrixOptions, results: Sequence[CaseResult]) -> bool:
     """pytest that did not come to run its cases must not pass for a session; says why when it did not."""
-    if code in PYTEST_RAN and results:
+    announced = {name for event in ReportDirectory(options.report_dir).events() for name in event.case_ids}
+    unheard = announced - {result.case_id for result in results}
+    # pytest's 1 stands for a case that is not green; without one it stands for something else, say a
+    # scenario file that could not be read.
+    other = code == 1 and merge(result.verdict for result in results) in (Verdict.GREEN, Verdict.SKIPPED)
+    if code in PYTEST_RAN and results and not unheard and not other:
         return False
     log = options.report_dir / PYTEST_LOG
     tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
-    said = f"pytest ended with {code} and {len(results)} results; all it said: {log}"
+    said = f"pytest ended with {code} and {len(results)} of {len(announced)} results; all it said: {log}"
     click.echo("\n".join([*tail, said]), err=True)
     return True
 

@@ -36,12 +36,12 @@ def show_path(path: KeyPath) -> str:
 
 def line_of(text: str, path: KeyPath) -> int:
     """1-based line where the deepest findable part of the path stands."""
-    blank = _STRING.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)
+    blank = _STRING.sub(_blanked, text)
     position, found, name = 0, 0, ""
     for part in path:
         if isinstance(part, str):
             name = part
-            hit = re.compile(rf"(?<![\w-]){re.escape(part)}(?![\w-])\s*[]=.]").search(blank, position)
+            hit = re.compile(rf"(?<![\w-]){re.escape(part)}(?![\w-])[\"']?\s*[]=.]").search(blank, position)
             offset = hit.start() if hit else None
         else:
             offset = _element(blank, position, name, part)
@@ -49,6 +49,12 @@ def line_of(text: str, path: KeyPath) -> int:
             break
         position = found = offset
     return blank.count("\n", 0, found) + 1
+
+
+def _blanked(match: re.Match[str]) -> str:
+    """Strings and comments without their text, so that nothing in them is taken for a key; quoted keys stay."""
+    is_key = match.string[match.end() : match.end() + 8].lstrip(" ").startswith("=")
+    return match[0] if is_key else re.sub(r"[^\n]", " ", match[0])
 
 
 def _element(blank: str, position: int, name: str, index: int) -> int | None:

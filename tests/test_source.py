@@ -41,6 +41,7 @@ def test_the_caret_run_stands_under_the_span() -> None:
 
 def test_tabs_widen_line_and_caret_alike() -> None:
     line, caret = Source("\tx = y").span(5, 6).excerpt().splitlines()
+    assert "\t" not in line
     assert line.index("y") == caret.index("^")
 
 

@@ -111,7 +111,7 @@ def _logs_root(request: RunRequest, run_id: str) -> Path:
         return runs_home(request.environment) / run_id
     if not str(request.logs_root) or "\n" in str(request.logs_root) or "\0" in str(request.logs_root):
         raise UsageError(f"--logs-root {str(request.logs_root)!r} is not a usable path")
-    return (request.cwd / request.logs_root).absolute()
+    return (request.cwd / request.logs_root).resolve()
 
 
 def read_graph_file(path: Path) -> bytes:

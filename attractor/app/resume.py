@@ -144,7 +144,13 @@ def _settle_turns(layout: Layout, manifest: Manifest) -> tuple[str, int]:
 
 def runnable_graph_of(layout: Layout) -> Graph:
     """The run's own copy of its graph."""
-    return runnable_graph(layout.graph.read_bytes(), str(layout.graph))
+    try:
+        text = layout.graph.read_bytes()
+    except OSError as error:
+        raise RunDirectoryError(
+            f"cannot read {layout.graph}: {error.strerror or error}", hint="it is the run's own copy of its graph"
+        ) from error
+    return runnable_graph(text, str(layout.graph))
 
 
 def _revive(

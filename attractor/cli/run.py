@@ -99,7 +99,7 @@ def resume(logs_root: str, quiet: bool, as_json: bool) -> int:
     stop = StopRequest()
     _listen(stop)
     result = resume_run(
-        (working_directory() / logs_root).absolute(),
+        (working_directory() / logs_root).resolve(),
         environment=_environment(),
         stop=stop,
         on_events=_shower(quiet),

@@ -50,7 +50,7 @@ def status(logs_root: str | None, latest: bool, as_json: bool, follow: bool) -> 
 
 
 def _absolute(path: str) -> Path:
-    return (working_directory() / path).absolute()
+    return (working_directory() / path).resolve()
 
 
 def _follow(view: RunView) -> Iterator[dict[str, object]]:

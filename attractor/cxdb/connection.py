@@ -48,7 +48,7 @@ class CxdbConnection:
         self._poll.register(self._socket, select.POLLIN)
         try:
             self.session_id = frames.decode_hello(self._call(Message.HELLO, frames.hello(client_tag)))
-        except CxdbOutcomeUnknown as error:
+        except (CxdbOutcomeUnknown, CxdbProtocolError) as error:
             self.close()
             raise CxdbUnreachable(
                 f"{address} accepts connections but does not answer as CXDB does: {error.message}", address=address

@@ -67,7 +67,7 @@ _TOKEN = re.compile(
     | ( -?(?: \d++(?:\.\d*+)? | \.\d++ )(?:ms|s|m|h|d)?(?![\w.:]|-\w) )  # 4 number
     | ( -?\d[\w.:]*+ (?: -(?![->]) [\w.:]*+ )*+ | (?:(?<==)|(?<==\ ))\#[0-9A-Fa-f]{3,8}\b )  # 5 odd word
     | ( \#[^\r\n]*+ )                                           # 6 preprocessor line
-    | ( =>|<-+>?|<=>?|-->|->>|[-–—]+>|>|[→⇒⟶⟹] )                # 7 arrow in another spelling
+    | ( =>|<-{1,4}+>?|<=>?|-->|->>|[-–—]{1,4}+>|>|[→⇒⟶⟹] )                # 7 arrow in another spelling
     | ( < )                                                     # 8 html, found by counting below
     | ( ".*+ )                                                  # 9 unterminated string
     | ( /\*.*+ )                                                # 10 unterminated comment

@@ -13,6 +13,7 @@ Rules kept here:
 Must not know: what an attribute means, whether nodes exist. Attribute blocks are in `attribute_parser`.
 """
 
+from contextlib import suppress
 from typing import NamedTuple
 
 from attractor.diagnostics import Diagnostic, in_file_order
@@ -74,7 +75,8 @@ def parse_source(source: Source) -> tuple[DigraphSyntax | None, tuple[Diagnostic
     line, _ = source.position(runaway.end - 1)
     message = f"this string is not closed where it should be: it runs on to a quote in line {line}"
     end = source.line_bounds(source.position(runaway.start)[0])[1]
-    parser.problems.error("unterminated_string", message, runaway.start, end, fix='add the closing "')
+    with suppress(GiveUp):
+        parser.problems.error("unterminated_string", message, runaway.start, end, fix='add the closing "')
     return tree, tuple(kept)
 
 
@@ -196,13 +198,14 @@ class _Parser(AttributeParser):
             else:
                 self._bad_statement()
 
-    def _add(self, statement: Statement) -> None:
-        self._statement_count += 1
-        if self._statement_count == MAX_STATEMENTS:
+    def _add(self, statement: Statement, size: int = 1) -> None:
+        before = self._statement_count
+        self._statement_count += size
+        if before < MAX_STATEMENTS <= self._statement_count:
             message = f"the graph has {MAX_STATEMENTS:,} statements or more"
             self._error("graph_too_large", message, fix="split the pipeline")
             raise GiveUp
-        (self._scopes[-1].statements if self._scopes else self._root).append(statement)
+        self._statements_so_far().append(statement)
 
     def _word_statement(self) -> None:
         word = self._text()
@@ -288,7 +291,7 @@ class _Parser(AttributeParser):
             name, end = self._name()
             nodes.append(self._identifier(name, start, end))
         attributes = self._attributes() if self._kind == "[" else ()
-        self._add(EdgeStatement(tuple(nodes), attributes))
+        self._add(EdgeStatement(tuple(nodes), attributes), len(nodes))
         if attributes and self._kind in ("->", "--", BAD_ARROW):
             message = "a chain of edges takes its attributes once, at its end (spec 2.9)"
             self._error("syntax", message, fix="write two edge statements")

@@ -95,7 +95,7 @@ def runaway_string(text: str) -> lexer.Token | None:
     for token in lexer.tokens(text):
         if token.kind == lexer.END:
             return None
-        if token.kind != lexer.STRING or not text[: token.end - 1].rstrip().endswith("=", token.start):
+        if token.kind != lexer.STRING or not text[token.start + 1 : token.end - 1].rstrip().endswith("="):
             continue
         follows = text[token.end : token.end + 1]
         if _LINE_BREAK.search(text, token.start, token.end) and follows.strip(",;]} \t\r\n"):

@@ -95,7 +95,7 @@ def _write_ready_file(path: str, facts: dict[str, str]) -> None:
     try:
         with open(unfinished, "wb") as file:
             file.write(msgspec.json.encode({**facts, "pid": os.getpid()}) + b"\n")
-        os.replace(unfinished, path)  # noqa: PTH105 - see log.py
+        os.replace(unfinished, path)
     except OSError as error:
         raise UsageError(f"--ready-file {path}: {error.strerror}") from error
 

@@ -44,7 +44,7 @@ class RecordLog:
         self._data_dir = data_dir
         self.path = f"{data_dir}/{LOG_NAME}"  # no pathlib here: its import would double the start-up time
         try:
-            os.makedirs(data_dir, exist_ok=True)  # noqa: PTH103 - see above
+            os.makedirs(data_dir, exist_ok=True)
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise DataDirUnusable(data_dir, f"{error.strerror}; give another one with --data-dir") from error

@@ -22,6 +22,8 @@ from harness.scenario import FaultStep
 __all__ = ["kill"]
 
 LANDING_SECONDS = 8.0
+# What was waited for has just happened: without a head start every kill would hit right behind it.
+HEAD_START_SECONDS = 0.03
 IN_STAGE_EVENTS = frozenset({"stage_attempt_start", "stage_heartbeat"})
 # Not a place between two stages either: before the first one, between attempts of one, after the last.
 NOT_BETWEEN = IN_STAGE_EVENTS | {"", "run_started", "run_resumed", "stage_retry_sleep"}
@@ -80,6 +82,7 @@ def _land(engine: ProcessIdentity, number: int, step: FaultStep, scene: Scene) -
         send(engine, signal.SIGCONT)
         return False
 
+    scene.wait(lambda: False, HEAD_START_SECONDS)
     scene.wait(attempt, LANDING_SECONDS)
     return bool(seen), seen[0] if seen else f"{engine} was never caught {step.landing}"
 

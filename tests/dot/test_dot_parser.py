@@ -150,6 +150,11 @@ def test_a_lost_quote_is_placed_at_the_string_that_lost_it() -> None:
     assert problem.span.place == "g.dot:2:11"
 
 
+def test_a_lost_quote_behind_many_other_slips_is_still_told() -> None:
+    text = "digraph {" + "a--b\n" * 99 + ' a [label="one]\n b [label="two"]\n}'
+    assert "unterminated_string" in _rules(text)
+
+
 def test_an_unclosed_file_is_complained_about_at_its_end() -> None:
     (problem,) = parse("digraph {\n  a\n", "g.dot")[1]
     assert problem.span is not None
@@ -184,7 +189,8 @@ def test_a_file_of_rubbish_stops_at_a_hundred_complaints() -> None:
 def test_a_file_of_too_many_statements_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attractor.dot.parser.MAX_STATEMENTS", 5)
     assert _rules("digraph { a b c d }") == []
-    assert _rules("digraph { a b c d e f g }") == ["graph_too_large"]
+    assert _rules("digraph { subgraph { a b c d e f g } }") == ["graph_too_large"]
+    assert _rules("digraph { a -> b -> c -> d -> e -> f }") == ["graph_too_large"]
 
 
 def test_a_file_past_the_size_limit_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,11 @@ def test_defaults_of_a_subgraph_stay_inside_it() -> None:
     assert graph.nodes["outside"].thread_id == ""
 
 
+def test_edge_defaults_of_a_subgraph_stay_inside_it() -> None:
+    graph = _graph("a b; subgraph s { edge [weight=3]; a -> b } b -> a")
+    assert [edge.weight for edge in graph.edges] == [3, 0]
+
+
 def test_edge_defaults_are_overridden_by_the_edge() -> None:
     graph = _graph("a b; edge [weight=2]; a -> b; b -> a [weight=5]")
     assert [edge.weight for edge in graph.edges] == [2, 5]

@@ -14,6 +14,7 @@ def _model(sheet: str, node: str, extra: str = "") -> str:
 
 
 SPECIFICITY = [
+    (".c { llm_model: one } .d { llm_model: two }", 'class="c,d"', "two"),
     ("* { llm_model: all }", "", "all"),
     ("box { llm_model: boxes } * { llm_model: all }", "", "boxes"),
     (".c { llm_model: class } box { llm_model: boxes }", "class=c", "class"),

@@ -71,7 +71,7 @@ class Run:
         return self.end("run_completed", "success", done)
 
     def nodes(self):
-        chain = re.search(r"^\s*(\w+(?:\s*->\s*\w+)+)", self.facts["graph_dot"], re.MULTILINE)
+        chain = re.search(r"(\w+(?:\s*->\s*\w+)+)", self.facts["graph_dot"])
         return re.findall(r"\w+", chain[1])
 
     def node(self, node, done):

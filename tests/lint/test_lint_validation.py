@@ -89,10 +89,15 @@ def test_findings_are_in_file_order_with_parse_problems_among_them() -> None:
 
 
 def test_nothing_is_called_missing_that_may_be_in_the_unread_part() -> None:
-    found = validate_text(
-        "digraph { start [shape=Mdiamond] a [x=1 ! ]\n start -> a -> exit; exit }", "g.dot"
-    ).diagnostics
-    assert [item.rule for item in found if item.rule in ("reachability", "terminal_node", "dead_end")] == []
+    text = "digraph { start [shape=Mdiamond] a [prompt=x] start -> a -> ] exit [shape=Msquare] }"
+    assert [item.rule for item in validate_text(text, "g.dot").diagnostics] == ["syntax"]
+
+
+def test_a_node_that_closes_many_loops_is_one_finding() -> None:
+    nodes = " ".join(f"a{i} [prompt=x];" for i in range(30))
+    back = " ".join(f"a29 -> a{i};" for i in range(29))
+    text = f"digraph {{ start exit; {nodes} start -> {' -> '.join(f'a{i}' for i in range(30))} -> exit; {back} }}"
+    assert len(_by_rule(text, "loop_bounded")) == 1
 
 
 def test_a_default_with_a_wrong_value_is_reported_once() -> None:

@@ -56,20 +56,20 @@ def both(one: Patch, other: Patch) -> Patch:
 
 
 def _same_session(module: ModuleType) -> None:
-    real = module.subprocess
+    real = vars(module)["subprocess"]
 
     def popen(*args: Any, **more: Any) -> Any:
         mark("called", "Popen without a new session")
         return real.Popen(*args, **more | {"start_new_session": False})
 
     names = {name: getattr(real, name) for name in dir(real) if not name.startswith("__")}
-    module.subprocess = SimpleNamespace(**names | {"Popen": popen})
+    vars(module)["subprocess"] = SimpleNamespace(**names | {"Popen": popen})
     mark("placed", f"{module.__name__}.subprocess")
 
 
 def _any_class_restarts(module: ModuleType) -> None:
-    table = module.POLICY
-    module.POLICY = {name: replace(policy, loop_restart=True) for name, policy in table.items()}
+    table = vars(module)["POLICY"]
+    vars(module)["POLICY"] = {name: replace(policy, loop_restart=True) for name, policy in table.items()}
     replacing("decide_restart", lambda real: real)(module)
 
 

@@ -1,0 +1,88 @@
+"""Events become turns, always the same ones, and every field is in the bundle."""
+
+import json
+
+import msgspec
+import pytest
+
+from attractor.contracts import TERMINAL_EVENTS, EventName
+from attractor.cxdb import RunFacts, registry_bundle, turns_of
+from attractor.cxdb.bundle import FIELDS, PART_TAG, SEQ_TAG
+from attractor.cxdb.turns import origin_of
+
+FACTS = RunFacts(context_id="7", graph_dot="digraph G {}")
+BASE = {"seq": 9, "ts": "2026-01-02T03:04:05.678000Z", "run_id": "r", "node_id": "a", "from": "a"}
+FIELDS_OF_EVENT: dict[EventName, dict[str, object]] = {
+    EventName.RUN_STARTED: {"graph_name": "G", "repo_path": "/repo", "logs_root": "/logs", "worktree": "/w"},
+    EventName.RUN_RESUMED: {"after_node": "a", "restart_count": 0, "resume_count": 1},
+    EventName.STAGE_ATTEMPT_START: {"handler": "tool", "attempt": 1, "visit": 1, "command": "true"},
+    EventName.STAGE_ATTEMPT_END: {"attempt": 1, "visit": 1, "status": "success", "will_retry": False, "output": "x"},
+    EventName.STAGE_RETRY_SLEEP: {"attempt": 1, "delay_ms": 200},
+    EventName.CHECKPOINT_SAVED: {"status": "success", "git_commit_sha": "abc", "checkpoint_path": "/c"},
+    EventName.LOOP_RESTART: {"restart_count": 1},
+    EventName.LOOP_RESTART_BLOCKED: {"failure_class": "deterministic", "failure_reason": "no"},
+    EventName.LOOP_RESTART_SIGNATURE: {"signature": "s", "count": 1, "limit": 3},
+    EventName.LOOP_RESTART_CIRCUIT_BREAKER: {"signature": "s", "count": 3, "limit": 3},
+    EventName.RUN_COMPLETED: {"status": "success", "final_git_commit_sha": "abc"},
+    EventName.RUN_FAILED: {"status": "fail", "failure_reason": "no"},
+    EventName.RUN_CANCELED: {"status": "canceled", "failure_reason": "SIGTERM"},
+}
+
+
+def names(event: EventName, **fields: object) -> list[str]:
+    turns = turns_of(BASE | FIELDS_OF_EVENT[event] | {"event": event.value} | fields, FACTS)
+    return [turn.type_id.decode().rpartition(".")[2] for turn in turns]
+
+
+@pytest.mark.parametrize("event", FIELDS_OF_EVENT)
+def test_each_turn_names_its_event_and_part_and_only_fields_of_the_bundle(event: EventName) -> None:
+    turns = turns_of(BASE | FIELDS_OF_EVENT[event] | {"event": event.value}, FACTS)
+    assert turns
+    for part, turn in enumerate(turns):
+        assert origin_of(turn.payload) == turn.origin == (9, part)
+        name = turn.type_id.decode().rpartition(".")[2]
+        known = {tag for tag, _ in FIELDS[name].values()} | {SEQ_TAG, PART_TAG}
+        assert set(msgspec.msgpack.decode(turn.payload)) <= known
+
+
+def test_every_terminal_event_makes_a_turn() -> None:
+    assert set(FIELDS_OF_EVENT) >= TERMINAL_EVENTS
+
+
+def test_a_tool_stage_makes_the_published_turns() -> None:
+    assert names(EventName.STAGE_ATTEMPT_START) == ["StageStarted", "ToolCall"]
+    assert names(EventName.STAGE_ATTEMPT_END) == ["ToolResult", "StageFinished"]
+    assert names(EventName.STAGE_ATTEMPT_END, will_retry=True) == ["ToolResult", "StageFailed"]
+    assert names(EventName.CHECKPOINT_SAVED) == ["GitCheckpoint", "CheckpointSaved"]
+    assert names(EventName.CHECKPOINT_SAVED, git_commit_sha=None) == ["CheckpointSaved"]
+
+
+def test_call_and_result_share_their_id_and_attempts_do_not() -> None:
+    def call_id(event: EventName, attempt: int) -> object:
+        made = BASE | FIELDS_OF_EVENT[event] | {"event": event.value, "attempt": attempt}
+        turn = next(t for t in turns_of(made, FACTS) if b".Tool" in t.type_id)
+        return msgspec.msgpack.decode(turn.payload)[4]
+
+    assert call_id(EventName.STAGE_ATTEMPT_START, 1) == call_id(EventName.STAGE_ATTEMPT_END, 1)
+    assert call_id(EventName.STAGE_ATTEMPT_START, 1) != call_id(EventName.STAGE_ATTEMPT_START, 2)
+
+
+def test_other_peoples_turns_have_no_origin() -> None:
+    for payload in (b"", b"\xc1", msgspec.msgpack.encode({1: "x"}), msgspec.msgpack.encode([1])):
+        assert origin_of(payload) == (0, 0)
+
+
+def test_the_bundle_names_its_content() -> None:
+    bundle_id, content = registry_bundle()
+    bundle = json.loads(content)
+    assert bundle["bundle_id"] == bundle_id
+    assert "com.kilroy.attractor.StageFinished" in bundle["types"]
+    tags = bundle["types"]["com.kilroy.attractor.RunStarted"]["versions"]["2"]["fields"]
+    assert tags["1"]["name"] == "run_id"
+    assert tags["2"]["semantic"] == "unix_ms"
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_no_tag_is_used_twice(name: str) -> None:
+    tags = [tag for tag, _ in FIELDS[name].values()] + [SEQ_TAG, PART_TAG]
+    assert len(tags) == len(set(tags))
