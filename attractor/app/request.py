@@ -13,7 +13,7 @@ from attractor.errors import GraphError, RunDirectoryError, UsageError, Workspac
 from attractor.graph import Graph
 from attractor.handlers import HANDLERS
 from attractor.lint import validate_text
-from attractor.rundir import Layout, runs_home
+from attractor.rundir import Layout, living_owner, runs_home
 from attractor.workspace import (
     RepositoryFacts,
     branch_exists,
@@ -142,8 +142,10 @@ _HARMLESS = frozenset({"run.out", "run.lock", "run.pid", "run.pid.tmp", "preflig
 def _check_unused(layout: Layout) -> None:
     root = layout.root
     if layout.manifest.exists():
+        owner = living_owner(layout)
+        at_work = f", and {owner} is at work on it" if owner else ""
         raise RunDirectoryError(
-            f"{root} already holds a run",
+            f"{root} already holds a run{at_work}",
             hint=f"continue it with `attractor resume --logs-root {root}`, or choose another --logs-root or --run-id",
         )
     if root.exists() and not root.is_dir():

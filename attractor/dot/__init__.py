@@ -1,5 +1,6 @@
 """DOT text to a syntax tree: the subset of spec section 2, with spans on everything and no exceptions."""
 
+from attractor.dot.lexer import decode_string
 from attractor.dot.parser import MAX_SUBGRAPH_DEPTH, parse
 from attractor.dot.syntax import (
     Attribute,
@@ -22,5 +23,6 @@ __all__ = [
     "NodeStatement",
     "Statement",
     "SubgraphStatement",
+    "decode_string",
     "parse",
 ]

@@ -14,6 +14,7 @@ Must not know: what an attribute means, whether nodes exist. Attribute blocks ar
 """
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from attractor.diagnostics import Diagnostic, in_file_order
@@ -77,7 +78,7 @@ def parse_source(source: Source) -> tuple[DigraphSyntax | None, tuple[Diagnostic
     end = source.line_bounds(source.position(runaway.start)[0])[1]
     with suppress(GiveUp):
         parser.problems.error("unterminated_string", message, runaway.start, end, fix='add the closing "')
-    return tree, tuple(kept)
+    return tree and replace(tree, complete=False), tuple(kept)
 
 
 class _Parser(AttributeParser):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from attractor.diagnostics import closest_name
-from attractor.dot.lexer import decode_string
+from attractor.dot import decode_string
 
 __all__ = ["Clause", "Condition", "ConditionProblem", "parse_condition"]
 

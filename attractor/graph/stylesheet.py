@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from attractor.diagnostics import closest_name
-from attractor.dot import Attribute
-from attractor.dot.lexer import decode_string
+from attractor.dot import Attribute, decode_string
 from attractor.graph.model import Graph, Node
 
 __all__ = ["PROPERTIES", "Declaration", "Rule", "StylesheetProblem", "apply_stylesheet", "parse_stylesheet"]

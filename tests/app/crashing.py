@@ -20,7 +20,8 @@ def main() -> None:
     def observe(step: str) -> None:
         nonlocal seen
         seen += 1
-        print(step, flush=True)
+        sys.stdout.write(f"{step}\n")
+        sys.stdout.flush()
         if seen == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 

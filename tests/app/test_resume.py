@@ -99,9 +99,9 @@ def test_killed_at_any_step_a_run_resumes_to_what_an_undisturbed_one_is(
 def test_killed_during_resume_and_resumed_again(repo: Path, tmp_path: Path, git: Git) -> None:
     (tmp_path / "body.dot").write_text(BODIES["linear"])
     live(repo, "run", 9)
-    _, steps = live(repo, "resume", 1)
+    live(repo, "resume", 1)
     for nth in range(2, 30):
-        code, steps = live(repo, "resume", nth)
+        code, _ = live(repo, "resume", nth)
         if code == 0:
             break
     found = outcome_of(repo, git)
@@ -112,7 +112,8 @@ def test_killed_during_resume_and_resumed_again(repo: Path, tmp_path: Path, git:
 
 def test_a_run_that_succeeded_is_left_as_it_is(repo: Path) -> None:
     ran = run(repo, "a start -> a -> exit")
-    before = {path: path.read_bytes() for path in ran.root.rglob("*") if path.is_file() and path.name not in ("run.lock", "run.pid")}  # fmt: skip
+    owner = ("run.lock", "run.pid")
+    before = {p: p.read_bytes() for p in ran.root.rglob("*") if p.is_file() and p.name not in owner}
     again = resume(ran.root)
     assert again.result.already_finished
     assert {path: path.read_bytes() for path in before} == before
@@ -151,7 +152,7 @@ def test_a_damaged_checkpoint_is_refused_and_nothing_is_lost(repo: Path, git: Gi
     good = (ran.root / "checkpoint.json").read_bytes()
     tip = git(repo, "rev-parse", ran.result.run_branch)
     (ran.root / "checkpoint.json").write_bytes(content)
-    with pytest.raises(RunDirectoryError, match="checkpoint is damaged.*checkpoint.json"):
+    with pytest.raises(RunDirectoryError, match=r"checkpoint is damaged.*checkpoint\.json"):
         resume(ran.root)
     assert (ran.root / "checkpoint.json").read_bytes() == content
     assert git(repo, "rev-parse", ran.result.run_branch) == tip
@@ -183,7 +184,7 @@ def test_a_changed_graph_is_noticed(repo: Path) -> None:
     ran = run(repo, "a [tool_command=false] start -> a -> exit")
     text = (ran.root / "graph.dot").read_text().replace(" a ", " z ").replace("-> a", "-> z")
     (ran.root / "graph.dot").write_text(text)
-    with pytest.raises(RunDirectoryError, match="names node 'a', which graph.dot does not have"):
+    with pytest.raises(RunDirectoryError, match=r"names node 'a', which graph.dot does not have"):
         resume(ran.root)
 
 
@@ -211,7 +212,6 @@ def test_two_resumes_at_once_have_one_winner(repo: Path, tmp_path: Path) -> None
         with pytest.raises(RunDirectoryError, match=f"in use by process {engine.pid}"):
             resume(tmp_path / "logs")
         engine.kill()
-    (tmp_path / "logs" / "graph.dot").write_text(
-        (tmp_path / "logs" / "graph.dot").read_text().replace("sleep 300", "true").replace(f"echo > {tmp_path}/ready; ", "")
-    )
+    copy = tmp_path / "logs" / "graph.dot"
+    copy.write_text(copy.read_text().replace(f"echo > {tmp_path}/ready; sleep 300", "true"))
     assert Ran(resume(tmp_path / "logs").result).status == "success"

@@ -316,7 +316,7 @@ def test_relative_paths_count_from_the_callers_folder(repo: Path) -> None:
 
 
 def test_a_node_without_a_handler_is_refused_with_its_place(repo: Path) -> None:
-    with pytest.raises(GraphError, match="graph.dot:5:1: node b needs the handler 'codergen'"):
+    with pytest.raises(GraphError, match=r"graph\.dot:5:1: node b needs the handler 'codergen'"):
         plan_run(request(repo, "a start -> a -> exit\nb [shape=box, prompt=x] a -> b -> exit"))
 
 

@@ -145,7 +145,7 @@ def test_a_context_the_server_does_not_know_is_unreachable(server: EmbeddedCxdb,
 
 
 def test_nobody_listening_is_unreachable_with_the_address() -> None:
-    with pytest.raises(CxdbUnreachable, match="no CXDB at 127.0.0.1:1: "):
+    with pytest.raises(CxdbUnreachable, match=r"no CXDB at 127\.0\.0\.1:1: "):
         CxdbConnection("127.0.0.1:1", client_tag="test")
 
 

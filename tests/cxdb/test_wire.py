@@ -29,9 +29,7 @@ def test_requests_are_encoded_as_the_real_server_took_them() -> None:
     assert frames.encode_frame(Message.CTX_CREATE, 3, frames.create_context()) == sent("create empty context")
     assert frames.encode_frame(Message.GET_HEAD, 4, frames.get_head(1)) == sent("head of an empty context")
     append = frames.append_turn(1, b"com.example.Note", 1, b"\x82\x01\xa5hello\x02\x07")
-    assert frames.encode_frame(Message.APPEND_TURN, 5, append) == sent(
-        "append first turn, parent 0 means current head"
-    )
+    assert frames.encode_frame(Message.APPEND_TURN, 5, append) == sent("append first turn, parent 0 means current head")
     last = frames.get_last(1, 2, with_payload=True)
     assert frames.encode_frame(Message.GET_LAST, 13, last) == sent("get last 2 with payload")
 

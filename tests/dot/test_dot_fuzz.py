@@ -1,5 +1,6 @@
 """Whatever the bytes, the pipeline answers with diagnostics: it never raises and never hangs."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,11 +76,12 @@ def test_a_valid_graph_with_pieces_cut_out_and_put_in(edits: list[tuple[int, int
     _holds_together(validate_text(text, "g.dot"))
 
 
-def test_megabytes_of_one_character_come_to_an_end() -> None:
+@pytest.mark.timeout(15)
+def test_a_long_run_of_one_piece_come_to_an_end() -> None:
     """A generous bound against work that grows with the square of the input: then this would take minutes."""
     for piece in ['"', "/*", "<", "\\", "{", "[", "#", "-", "a ", "->a", "a[", "=", '"=', "\n"]:
-        _holds_together(validate_text("digraph { a [x=" + piece * (300_000 // len(piece)), "g.dot"))
-        validate_text("digraph { " + piece * (300_000 // len(piece)), "g.dot")
+        _holds_together(validate_text("digraph { a [x=" + piece * (100_000 // len(piece)), "g.dot"))
+        validate_text("digraph { " + piece * (100_000 // len(piece)), "g.dot")
 
 
 def test_the_graph_the_mutations_start_from_has_no_findings() -> None:

@@ -92,9 +92,7 @@ def framed(code: int, payload: bytes, request_id: int = 1, flags: int = 0) -> by
     return struct.pack("<IHHQ", len(payload), code, flags, request_id) + payload
 
 
-def append_payload(
-    context_id: int, payload: bytes, *, parent: int = 0, type_id: str = "com.example.Note"
-) -> bytes:
+def append_payload(context_id: int, payload: bytes, *, parent: int = 0, type_id: str = "com.example.Note") -> bytes:
     name = type_id.encode()
     return b"".join(
         (

@@ -67,28 +67,20 @@ def test_the_table_serves_every_code_but_those_no_server_serves() -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 65535), st.integers(0, 2**64 - 1), st.binary(max_size=200), st.integers(0, 9)
-        )
-    ),
+    st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 2**64 - 1), st.binary(max_size=200), st.integers(0, 9))),
     st.data(),
 )
 def test_any_stream_cut_anywhere_gives_the_same_frames(
     messages: list[tuple[int, int, bytes, int]], data: st.DataObject
 ) -> None:
-    stream = b"".join(
-        framed(code, payload, request_id, flags) for code, request_id, payload, flags in messages
-    )
+    stream = b"".join(framed(code, payload, request_id, flags) for code, request_id, payload, flags in messages)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     assert frames_of(pieces) == [Frame(c, f, r, p) for c, r, p, f in messages]
 
 
 @given(st.integers(1, 11).filter(lambda code: code in CODECS), st.binary(max_size=150), st.integers(0, 3))
-def test_any_payload_is_decoded_or_refused_with_the_codec_s_own_error(
-    code: int, payload: bytes, flags: int
-) -> None:
+def test_any_payload_is_decoded_or_refused_with_the_codec_s_own_error(code: int, payload: bytes, flags: int) -> None:
     for decode in (CODECS[code].decode_request, CODECS[code].decode_answer):
         with suppress(MalformedPayload):
             decode(payload, flags)

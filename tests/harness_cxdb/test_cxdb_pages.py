@@ -117,9 +117,7 @@ def test_provenance_comes_from_the_first_turn_with_the_peer_filled_in(cxdb: Embe
         ("/v1/registry/types/T/versions/-1", refusal(422, "invalid version")),
     ],
 )
-def test_odd_addresses_are_answered_as_by_the_real_server(
-    cxdb: EmbeddedCxdb, path: str, expected: Any
-) -> None:
+def test_odd_addresses_are_answered_as_by_the_real_server(cxdb: EmbeddedCxdb, path: str, expected: Any) -> None:
     with Wire(cxdb.binary_addr) as wire:
         wire.append(wire.create_context(), note("x"))
     status, body = page(cxdb, path)
@@ -189,9 +187,7 @@ def test_files_links_and_directories_of_a_snapshot_are_shown(snapshot: EmbeddedC
     assert as_json["content_base64"] == "aGVsbG8="
     _, listing = page(snapshot, "/v1/turns/2/fs/d")
     assert listing == page(snapshot, "/v1/turns/2/fs?path=d")[1]
-    assert [(e["name"], e["kind"], e["mode"], e["size"]) for e in listing["entries"]] == [
-        ("in.py", "file", "755", 5)
-    ]
+    assert [(e["name"], e["kind"], e["mode"], e["size"]) for e in listing["entries"]] == [("in.py", "file", "755", 5)]
     assert [e["kind"] for e in page(snapshot, "/v1/turns/1/fs")[1]["entries"]][:3] == [
         "file",
         "dir",

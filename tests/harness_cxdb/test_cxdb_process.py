@@ -109,11 +109,7 @@ def test_bad_input_is_explained_without_a_traceback(
 def test_it_dies_with_a_parent_that_is_killed(is_stopped: bool, starter: str) -> None:
     if is_stopped and starter == "other thread" and os.getsid(1) == os.getsid(0):
         pytest.skip("no kernel hangs up on a stopped process adopted within its own session")
-    start = (
-        "t = threading.Thread(target=c.start); t.start(); t.join()"
-        if starter == "other thread"
-        else "c.start()"
-    )
+    start = "t = threading.Thread(target=c.start); t.start(); t.join()" if starter == "other thread" else "c.start()"
     script = (
         "import sys, threading\nfrom harness.cxdb import EmbeddedCxdb\n"
         f"c = EmbeddedCxdb()\n{start}\n"
@@ -167,9 +163,7 @@ def test_a_paused_server_answers_once_it_is_resumed(cxdb: EmbeddedCxdb) -> None:
     with Wire(cxdb.binary_addr) as wire:
         context_id = wire.create_context()
         cxdb.pause()
-        wire.send(
-            b"\x08\x00\x00\x00\x04\x00\x00\x00" + (7).to_bytes(8, "little") + context_id.to_bytes(8, "little")
-        )
+        wire.send(b"\x08\x00\x00\x00\x04\x00\x00\x00" + (7).to_bytes(8, "little") + context_id.to_bytes(8, "little"))
         assert select.select([wire.sock], [], [], 0)[0] == []
         cxdb.resume()
         assert wire.frame()[:2] == (4, 7)
@@ -209,9 +203,7 @@ def test_the_plain_entry_imports_nothing_heavy() -> None:
         "attractor",
     ]
     script = f"import sys, harness.cxdb.command; print(sorted(set({heavy}) & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     assert done.stdout == "[]\n", done.stderr
 
 

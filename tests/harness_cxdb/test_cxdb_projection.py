@@ -141,9 +141,7 @@ def test_unknown_tags_are_shown_only_when_asked_for() -> None:
         (b"\xc1", "payload is not a map"),
     ],
 )
-def test_a_payload_that_cannot_be_read_is_refused_in_the_real_server_s_words(
-    payload: bytes, message: str
-) -> None:
+def test_a_payload_that_cannot_be_read_is_refused_in_the_real_server_s_words(payload: bytes, message: str) -> None:
     spec = REGISTRY.maybe_version("T", 1)
     assert spec is not None
     with pytest.raises(InvalidInput) as caught:

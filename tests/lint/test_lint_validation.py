@@ -9,8 +9,7 @@ import pytest
 
 from attractor.errors import GraphError
 from attractor.graph import load_graph_text
-from attractor.lint import Finding, Rule, Severity, lint, require_valid, validate_text
-from attractor.lint.rule import Facts
+from attractor.lint import Facts, Finding, Rule, Severity, lint, require_valid, validate_text
 
 GOOD = "digraph { start [shape=Mdiamond] a [prompt=x] exit [shape=Msquare] start -> a -> exit }"
 

@@ -57,7 +57,7 @@ def test_standard_input_is_empty_and_there_is_no_terminal(tmp_path: Path, stop: 
 
 
 def test_the_command_leads_a_session_of_its_own(tmp_path: Path, stop: StopRequest) -> None:
-    run(tmp_path, 'ps -o sid= -p $$; echo $$', stop)
+    run(tmp_path, "ps -o sid= -p $$; echo $$", stop)
     session, pid = (tmp_path / "out").read_text().split()
     assert session == pid
 
