@@ -16,7 +16,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
 
 matrix: .venv/.ready ## Run the guardrail matrix and its teeth; reports/ has what it found. K='expr' picks cases, ENGINE='cmd' another engine
-	@$(PY) -P -m harness matrix -n $(JOBS) $(if $(K),-k "$(K)") $(if $(ENGINE),--engine "$(ENGINE)",$(if $(K),,--prove)) $(ARGS)
+	@$(PY) -P -m harness matrix -n $(JOBS) $(if $(K),-k "$(K)") $(if $(ENGINE),--engine "$(ENGINE)",$(if $(K),,--prove-short)) $(ARGS)
 
 prove: .venv/.ready ## Show for every guardrail that its rows turn red when the original bug is put back
 	@$(PY) -P -m harness prove -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
