@@ -18,12 +18,16 @@ USAGE = 2
 
 
 class _LazyGroup(click.Group):
-    """Knows `cxdb` by name and imports it only when it is asked for."""
+    """Knows `bench` and `cxdb` by name and imports them only when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "cxdb"])
+        return sorted([*super().list_commands(ctx), "bench", "cxdb"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "bench":
+            from harness.bench.command import bench_command
+
+            return bench_command
         if cmd_name == "cxdb":
             from harness.cxdb.command import cxdb_command
 

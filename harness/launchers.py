@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import subprocess
-import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.processes import ProcessIdentity, die_with_parent, identify
+from harness.processes import ProcessIdentity, dying_with_parent, identify
 from harness.results import CommandRecord
 from harness.scenario import Launcher
 
@@ -168,44 +166,38 @@ def launch(
 
 
 def _start_plain(
-    command: tuple[str, ...], cwd: Path, environment: Mapping[str, str], files: Path
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], files: Path
 ) -> tuple[subprocess.Popen[bytes], int | None]:
     with files.with_suffix(".out").open("wb") as out, files.with_suffix(".err").open("wb") as err:
         process = subprocess.Popen(
-            command,
+            dying_with_parent(command),
             cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
             start_new_session=True,
-            preexec_fn=die_with_parent,
         )
     return process, None
 
 
 def _start_on_terminal(
-    command: tuple[str, ...], cwd: Path, environment: Mapping[str, str], files: Path
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], files: Path
 ) -> tuple[subprocess.Popen[bytes], int | None]:
+    """A session leader's first terminal, opened by itself, becomes the one that controls its session."""
     master, slave = os.openpty()
     os.set_blocking(master, False)
-    os.set_inheritable(master, False)
-
-    def take_terminal() -> None:
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # standard input is the terminal's slave side
-        die_with_parent()
-
     files.with_suffix(".out").touch()
+    opening = ("/bin/sh", "-c", 'exec <"$1" >"$1" 2>&1; shift; exec "$@"', "terminal", os.ttyname(slave))
     try:
         process = subprocess.Popen(
-            command,
+            dying_with_parent([*opening, *command]),
             cwd=cwd,
             env={**environment, "TERM": "xterm"},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=take_terminal,
         )
     finally:
         os.close(slave)

@@ -5,21 +5,15 @@ Only known forms are replaced, because graphs are full of braces. Pure.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PLACEHOLDERS", "fill", "fill_all", "gate_names"]
+__all__ = ["KNOWN", "doubtful", "fill", "fill_all", "gate_names"]
 
-PLACEHOLDERS = {
-    "case": "the case's own directory",
-    "scratch": "a directory outside the repository where stages may leave marks",
-    "repo": "the fixture repository",
-    "logs_root": "where the run of that name keeps its files",
-    "run_id": "its run id",
-    "logs": "the directory in which logs roots are made",
-}
-_PATTERN = re.compile(r"\{(?P<key>[a-z_]+)(?::(?P<name>[\w-]+))?\}")
+KNOWN = frozenset({"case", "scratch", "repo", "logs", "logs_root", "run_id", "gate", "axis"})
+_PATTERN = re.compile(r"(?<!\$)\{(?P<key>[a-z_]+)(?::(?P<name>[\w-]+))?\}")
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -48,3 +42,9 @@ def fill_all(value: Any, values: Mapping[str, str]) -> Any:
 
 def gate_names(text: str) -> set[str]:
     return {match["name"] for match in _PATTERN.finditer(text) if match["key"] == "gate" and match["name"]}
+
+
+def doubtful(text: str, *, in_graph: bool) -> list[str]:
+    """What looks like a placeholder and is none. Graphs are full of braces, so there only a near miss counts."""
+    found = [match["key"] for match in _PATTERN.finditer(text) if match["key"] not in KNOWN]
+    return [key for key in found if difflib.get_close_matches(key, KNOWN, n=1, cutoff=0.75)] if in_graph else found

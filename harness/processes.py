@@ -10,13 +10,13 @@ nobody remembers their pids. Reads /proc where there is one (psutil elsewhere); 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import os
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -29,7 +29,7 @@ __all__ = [
     "carries",
     "clean_environment",
     "describe_exit",
-    "die_with_parent",
+    "dying_with_parent",
     "end_all",
     "identify",
     "marked_processes",
@@ -43,8 +43,6 @@ __all__ = [
 CASE_MARKER = "HARNESS_CASE"
 OWNER_MARKER = "HARNESS_OWNER"
 TICK_SECONDS = 0.01
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,7 +122,14 @@ def until(condition: Callable[[], bool], seconds: float, tick: Callable[[], None
 
 
 def _environments() -> Iterable[tuple[int, bytes]]:
-    for entry in os.scandir("/proc") if Path("/proc/self/environ").exists() else ():
+    """Each process's environment as far as it may be seen, every entry between two NUL bytes."""
+    if not Path("/proc/self/environ").exists():
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                entries = "".join(f"{name}={value}\0" for name, value in process.environ().items())
+                yield process.pid, b"\0" + entries.encode(errors="surrogateescape")
+        return
+    for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
                 yield int(entry.name), b"\0" + Path(f"/proc/{entry.name}/environ").read_bytes()
@@ -189,14 +194,15 @@ def owner_mark() -> str:
     return f"{me.pid}:{me.started}"
 
 
-def die_with_parent() -> None:
-    """For `preexec_fn`: a direct child ends when the harness does, even by SIGKILL. Linux only.
+def dying_with_parent(argv: Sequence[str]) -> list[str]:
+    """The command, made to end when the harness does, even by SIGKILL, where util-linux can do that.
 
+    By a wrapper that execs, not by `preexec_fn`: forking a process that has threads is no longer sound.
     The setting does not pass to grandchildren, so it never distorts what an engine does for itself;
-    those are found by their marker at the next start.
+    those, and all children elsewhere, are found by their marker at the next start.
     """
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    setpriv = shutil.which("setpriv") if sys.platform.startswith("linux") else None
+    return [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), *argv]
 
 
 def describe_exit(code: int | None) -> str:

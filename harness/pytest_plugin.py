@@ -21,7 +21,7 @@ import pytest
 
 from harness.cxdb_supply import CxdbSupply
 from harness.engines import named_engine
-from harness.faults.scene import now
+from harness.faults import now
 from harness.matrix import Case, cases_of_file
 from harness.processes import sweep_orphans
 from harness.results import CaseResult, ProgressEvent, ProgressKind, Verdict

@@ -23,7 +23,7 @@ from harness.cxdb_supply import CxdbSupply
 from harness.engines import Engine
 from harness.errors import HarnessError
 from harness.evidence import CaseEvidence, RunEvidence
-from harness.faults.scene import now
+from harness.faults import now
 from harness.matrix import Case
 from harness.processes import end_all, marked_processes
 from harness.results import CaseResult, CheckResult, FaultRecord, Verdict

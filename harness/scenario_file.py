@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checks import ALWAYS_CHECKED
-from harness.placeholders import gate_names
+from harness.placeholders import KNOWN, doubtful, gate_names
 from harness.scenario import (
     CxdbMode,
     Expectation,
@@ -109,7 +109,22 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
     )
     table.finish()
     _check_names(scenario, table)
+    for key in ("graph", "steps", "config"):
+        _check_placeholders(table.data.get(key), (key,), table)
     return scenario
+
+
+def _check_placeholders(value: Any, path: tuple[str | int, ...], table: Table) -> None:
+    """A misspelt placeholder would be taken for plain text, and its case would test something else."""
+    if isinstance(value, str):
+        for name in doubtful(value, in_graph=path == ("graph",)):
+            table.problems.add(path, f"no such placeholder: {{{name}}}; {did_you_mean(name, KNOWN)}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_placeholders(item, (*path, index), table)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_placeholders(item, (*path, key), table)
 
 
 def _check_names(scenario: Scenario, table: Table) -> None:

@@ -23,7 +23,7 @@ from harness.collect import collect_run
 from harness.cxdb_supply import CxdbSupply
 from harness.engines import named_engine
 from harness.matrix import Case
-from harness.processes import die_with_parent, sweep_orphans
+from harness.processes import dying_with_parent, sweep_orphans
 from harness.results import CaseResult, Verdict
 from harness.runner import RunSettings, run_case
 from harness.store import ReportDirectory
@@ -55,7 +55,8 @@ class MatrixOptions:
 
 def _pytest_argv(options: MatrixOptions, extra: Sequence[str]) -> list[str]:
     argv = [sys.executable, "-m", "pytest", "-p", "harness.pytest_plugin", str(options.scenarios)]
-    argv += ["-q", "-n", options.workers, f"--harness-report-dir={options.report_dir}"]
+    argv += ["-q", "-n", _workers(options.workers), "--dist=worksteal"]
+    argv += [f"--harness-report-dir={options.report_dir}"]
     # A fixed root and cache place: the session must not depend on where it is started, nor write there.
     argv += [
         f"--rootdir={options.scenarios.parent}",
@@ -70,6 +71,13 @@ def _pytest_argv(options: MatrixOptions, extra: Sequence[str]) -> list[str]:
     return argv + list(extra)
 
 
+def _workers(wanted: str) -> str:
+    """Cases mostly wait (for gates, timeouts, other processes), so each core can carry two of them."""
+    if wanted != "auto":
+        return wanted
+    return str(min(16, 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))
+
+
 def run_pytest(options: MatrixOptions, extra: Sequence[str] = ()) -> tuple[int, float]:
     """pytest's exit code and how long it took; the board is shown meanwhile."""
     from harness.report import follow
@@ -80,12 +88,11 @@ def run_pytest(options: MatrixOptions, extra: Sequence[str] = ()) -> tuple[int, 
     began = time.monotonic()
     with (options.report_dir / PYTEST_LOG).open("wb") as log:
         process = subprocess.Popen(
-            _pytest_argv(options, extra),
+            dying_with_parent(_pytest_argv(options, extra)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             env=environment,
-            preexec_fn=die_with_parent,
         )
         try:
             follow(

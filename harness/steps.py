@@ -17,8 +17,7 @@ from typing import Any
 from harness.engines import Engine, LaunchRequest
 from harness.errors import HarnessError, StepAbandoned
 from harness.evidence import StepOutcome
-from harness.faults import FAULTS
-from harness.faults.scene import fault_record
+from harness.faults import FAULTS, fault_record
 from harness.launchers import Launched, launch
 from harness.matching import Matcher
 from harness.placeholders import fill

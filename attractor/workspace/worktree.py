@@ -119,7 +119,7 @@ def create_worktree(repository: Path, worktree: Path, branch: str, base_sha: str
     if branch_exists(repository, branch):
         raise WorkspaceError(
             f"branch {branch} already exists in {repository}: this run id has been used",
-            hint="resume that run with `attractor resume --run-branch`, or choose another --run-id",
+            hint="resume that run, or choose another --run-id",
         )
     git(repository, "worktree", "add", "--quiet", "-b", branch, str(worktree), base_sha)
 

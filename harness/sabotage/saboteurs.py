@@ -97,6 +97,12 @@ SABOTEURS: tuple[Saboteur, ...] = (
         killer="resume/own_branch_prefix",
     ),
     Saboteur(
+        name="cxdb-optional",
+        guardrail="cxdb",
+        bug="a CXDB that cannot be reached is passed over in silence, and the run leaves no history",
+        killer="cxdb/unreachable_at_start",
+    ),
+    Saboteur(
         name="relative-root",
         guardrail="paths",
         bug="a relative logs root is kept as given, and means another place once the directory changes",

@@ -130,6 +130,14 @@ MISTAKES = {
         GOOD.replace("run = {}", 'release = "hold"'),
         "7: steps[1].release: the graph has no gate 'hold'",
     ),
+    "a misspelt placeholder in a step": (
+        GOOD.replace("run = {}", 'run = { cwd = "{scrach}/x" }'),
+        "7: steps[1].run.cwd: no such placeholder: {scrach}; did you mean 'scratch'?",
+    ),
+    "a misspelt placeholder in the graph": (
+        GOOD.replace("a ->", "x [y='{scrach}'] a ->"),
+        "4: graph: no such placeholder: {scrach}; did you mean 'scratch'?",
+    ),
     "an axis without values": (GOOD + "[axes]\nhow = []\n", "9: axes.how: expected a list of texts"),
 }
 

@@ -199,7 +199,6 @@ def test_the_plain_entry_imports_nothing_heavy() -> None:
         "http.server",
         "subprocess",
         "zstandard",
-        "pathlib",
         "attractor",
     ]
     script = f"import sys, harness.cxdb.command; print(sorted(set({heavy}) & set(sys.modules)))"

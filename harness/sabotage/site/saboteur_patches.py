@@ -153,6 +153,16 @@ def _anything_goes(_real: Any) -> Callable[..., Any]:
     return lambda run_id: run_id
 
 
+def _without_cxdb(real: Any) -> Callable[..., Any]:
+    def reach(*args: Any) -> Any:
+        try:
+            return real(*args)
+        except Exception:
+            return None
+
+    return reach
+
+
 PATCHES: dict[str, dict[str, Patch]] = {
     "no-new-session": {"attractor.app.detach": _same_session},
     "no-lock": {"attractor.app.resume": replacing("acquire", _no_lock)},
@@ -169,6 +179,7 @@ PATCHES: dict[str, dict[str, Patch]] = {
     "last-node-again": {"attractor.app.resume": replacing("load_state", _last_node_again)},
     "leftovers-live-on": {"attractor.app.resume": replacing("end_run", _nothing_ended)},
     "prefix-lost-at-resume": {"attractor.app.resume": replacing("read_manifest", _without_prefix)},
+    "cxdb-optional": {"attractor.app.start": replacing("reach_cxdb", _without_cxdb)},
     "relative-root": {"attractor.app.request": replacing("_logs_root", _as_given)},
     "run-id-unchecked": {"attractor.workspace.names": replacing("check_run_id", _anything_goes)},
 }

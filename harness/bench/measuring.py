@@ -1,0 +1,132 @@
+"""How each kind of job is measured once: a table from kind to function, each giving one sample.
+
+Rules: a sample is only given when what it is about has really happened, by evidence from outside the engine's own
+words where there is some (commits by git, steps by the peer's database); otherwise MeasureError. Every wait has a
+bound. Knows nothing of rows, targets or repetition.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.bench.appending import measure_append
+from harness.bench.children import MeasureError
+from harness.bench.graphs import ENDS, linear_graph
+from harness.bench.outcomes import Metric, Sample
+from harness.bench.plan import PEERS, Job, Kind
+from harness.bench.resuming import measure_resume
+from harness.bench.running import RunFolder, bound_for, process_sample, told_by
+from harness.bench.timeline import TimelineError, run_seconds
+from harness.bench.workbench import PEER_SCRIPTS, Workbench
+
+__all__ = ["MEASURES", "missing_for"]
+
+START_BOUND_SECONDS = 60.0
+MATRIX_BOUND_SECONDS = 900.0
+_NOT_INSTALLED = 7
+
+# Exits 0 if all the named distributions are there, without importing them.
+_PROBE = f"""\
+import importlib.metadata as metadata, sys
+try:
+    print(", ".join(f"{{name}} {{metadata.version(name)}}" for name in sys.argv[1:]))
+except metadata.PackageNotFoundError:
+    sys.exit({_NOT_INSTALLED})
+"""
+
+
+def missing_for(job: Job, bench: Workbench) -> str:
+    """Why a job cannot be measured here at all, '' if it can."""
+    needs = PEERS[job.peer].needs if job.peer else ()
+    if not needs:
+        return ""
+    with bench.folder() as folder:
+        argv = [bench.peers_python, "-P", "-c", _PROBE, *needs]
+        done = bench.finish("peers' python", argv, folder, bound_seconds=START_BOUND_SECONDS)
+    if done.exit_code == _NOT_INSTALLED:
+        return "not installed (pip install 'attractor[bench]')"
+    done.must_be(0)
+    return ""
+
+
+def _measure_run(job: Job, bench: Workbench) -> Sample:
+    with bench.folder() as folder:
+        run = RunFolder(folder, bench, nodes=job.size, flags=job.flags)
+        with run.start() as child:
+            done = child.wait(bound_for(job.size)).must_be(0)
+        try:
+            with run.progress.open("rb") as lines:
+                seconds = run_seconds(lines, nodes_saved=job.size + ENDS)
+        except (OSError, TimelineError) as error:
+            raise MeasureError(f"attractor run: {error}") from error
+        run.check_commits()
+    return {Metric.MS_A_NODE: seconds * 1000 / job.size, **process_sample(done)}
+
+
+def _measure_peer(job: Job, bench: Workbench) -> Sample:
+    peer = PEERS[job.peer]
+    python = bench.peers_python if peer.needs else sys.executable
+    with bench.folder() as folder:
+        argv = [python, "-P", str(PEER_SCRIPTS / peer.script), str(job.size), str(folder), *peer.arguments]
+        done = bench.finish(peer.label, argv, folder, bound_seconds=bound_for(job.size)).must_be(0)
+    told = told_by(done)
+    return {Metric.MS_A_NODE: told["seconds"] * 1000 / job.size, **process_sample(done)}
+
+
+def _measure_version(job: Job, bench: Workbench) -> Sample:
+    script = bench.console_script("attractor")
+    environment = bench.environment if script else {**bench.environment, **bench.engine.environment}
+    argv = [*(script or bench.engine.command), "--version"]
+    with bench.folder() as folder:
+        done = bench.finish(
+            "attractor --version", argv, folder, bound_seconds=START_BOUND_SECONDS, environment=environment
+        )
+    return process_sample(done.must_be(0))
+
+
+def _measure_interpreter(job: Job, bench: Workbench) -> Sample:
+    argv = [sys.executable, "-c", "pass"]
+    with bench.folder() as folder:
+        done = bench.finish("python -c pass", argv, folder, bound_seconds=START_BOUND_SECONDS)
+    return process_sample(done.must_be(0))
+
+
+def _measure_validate(job: Job, bench: Workbench) -> Sample:
+    with bench.folder() as folder:
+        graph = folder / "graph.dot"
+        graph.write_text(linear_graph(job.size), encoding="utf-8")
+        with bench.start_engine(folder, "validate", str(graph)) as child:
+            return process_sample(child.wait(START_BOUND_SECONDS + bound_for(job.size)).must_be(0))
+
+
+def _measure_matrix(job: Job, bench: Workbench) -> Sample:
+    """Red cases are for the matrix to tell; here it counts that it came to its end."""
+    with bench.folder() as folder:
+        argv = [sys.executable, "-P", "-m", "harness", "matrix", "--plain", "--report-dir", str(folder / "reports")]
+        scenarios = _scenarios()
+        if scenarios is not None:
+            argv += ["--scenarios", str(scenarios)]
+        done = bench.finish(
+            "matrix", argv, folder, bound_seconds=MATRIX_BOUND_SECONDS, environment=bench.harness_environment()
+        ).must_be(0, 1, 3)
+    return {Metric.EXIT: float(done.exit_code), **process_sample(done)}
+
+
+def _scenarios() -> Path | None:
+    """Those of the current directory, since the matrix is started from another one; else it finds its own."""
+    here = Path("scenarios").absolute()
+    return here if here.is_dir() else None
+
+
+MEASURES: dict[Kind, Callable[[Job, Workbench], Sample]] = {
+    Kind.RUN: _measure_run,
+    Kind.PEER: _measure_peer,
+    Kind.RESUME: measure_resume,
+    Kind.VERSION: _measure_version,
+    Kind.INTERPRETER: _measure_interpreter,
+    Kind.VALIDATE: _measure_validate,
+    Kind.APPEND: measure_append,
+    Kind.MATRIX: _measure_matrix,
+}
