@@ -107,9 +107,6 @@ class Git:
         exists = text or self.run("ls-tree", "--name-only", commit, "--", path).strip()
         return text.decode(errors="replace") if exists else None
 
-    def tree_of(self, commit: str) -> str:
-        return self.run("rev-parse", f"{commit}^{{tree}}").strip()
-
     def worktrees(self) -> tuple[str, ...]:
         """`git worktree list` beyond the main one: path, branch and what git has to say about it."""
         blocks = self.run("worktree", "list", "--porcelain").strip().split("\n\n")

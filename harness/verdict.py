@@ -3,17 +3,16 @@
 The same precedence merges the checks of a case and the cases of a session. What cannot be trusted
 comes before what is known to be bad: a red check of a case whose fault never fired, or whose harness
 broke, is judged on evidence whose premise did not hold, so it must not be reported as the engine's
-defect. Nothing is lost by it in a session: the verdict line counts every kind.
+defect.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 from harness.results import Verdict
 
-__all__ = ["EXIT_CODES", "PRECEDENCE", "exit_code", "merge", "verdict_line"]
+__all__ = ["EXIT_CODES", "PRECEDENCE", "exit_code", "merge"]
 
 # Worst first. Skipped is last: a reasoned skip beside green cases leaves the session green.
 PRECEDENCE: tuple[Verdict, ...] = (
@@ -44,10 +43,3 @@ def merge(verdicts: Iterable[Verdict]) -> Verdict:
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
     return EXIT_CODES[merge(verdicts)]
-
-
-def verdict_line(verdicts: Iterable[Verdict]) -> str:
-    """One line for a terminal or a log: the verdict, and how many cases earned which."""
-    counts = Counter(verdicts)
-    shown = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reversed(PRECEDENCE) if counts[verdict])
-    return f"{merge(counts).upper()}: {shown or 'no cases'}"

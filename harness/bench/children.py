@@ -1,11 +1,11 @@
 """Child processes that are measured: wall time, CPU, peak memory, and an end to every one of them.
 
-Rules: a child leads a session of its own, dies with the benchmark, and is killed when its time is over or the block
+Rules: a child leads a session of its own, dies with the benchmark (`bare` ones excepted), and is killed when its time is over or the block
 that started it is left. Output goes to files, so that nothing blocks on a pipe. Wall time is from just before the
 child is made to just after the kernel says that it ended: nothing polls.
 
-The kernel counts the memory of a forked child from before its exec: a peak below the benchmark's own size cannot be
-seen. That size is some 40 MB; keep heavy imports out of this package.
+The kernel counts a child's memory from before its exec, when it still is the benchmark: a peak below the benchmark's
+own size (some 40 MB) shows as that size. It can be overstated, never understated; keep heavy imports out of here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.processes import describe_exit, die_with_parent
+from harness.processes import describe_exit, dying_with_parent
 
 __all__ = ["Child", "Finished", "MeasureError"]
 
@@ -59,10 +59,20 @@ class Finished:
 
 
 class Child:
-    """One started child; `wait` measures it. As a context manager it leaves nothing running."""
+    """One started child; `wait` measures it. As a context manager it leaves nothing running.
+
+    `bare`: without the wrapper that ties it to our life, for what is so short that the wrapper would show.
+    """
 
     def __init__(
-        self, name: str, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], output: Path
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        output: Path,
+        bare: bool = False,
     ) -> None:
         self._name = name
         self._files = (output.with_suffix(".out"), output.with_suffix(".err"))
@@ -71,14 +81,13 @@ class Child:
             self._began = time.perf_counter()
             try:
                 self._process = subprocess.Popen(
-                    argv,
+                    argv if bare else dying_with_parent(argv),
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
                     cwd=cwd,
                     env=dict(environment),
                     start_new_session=True,
-                    preexec_fn=die_with_parent,
                 )
             except OSError as error:
                 raise MeasureError(f"{name}: cannot start {argv[0]}: {error.strerror}") from error

@@ -8,11 +8,11 @@ bound. Knows nothing of rows, targets or repetition.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.bench.appending import measure_append
-from harness.bench.children import MeasureError
+from harness.bench.children import Finished, MeasureError
 from harness.bench.graphs import ENDS, linear_graph
 from harness.bench.outcomes import Metric, Sample
 from harness.bench.plan import PEERS, Job, Kind
@@ -78,19 +78,22 @@ def _measure_peer(job: Job, bench: Workbench) -> Sample:
 def _measure_version(job: Job, bench: Workbench) -> Sample:
     script = bench.console_script("attractor")
     environment = bench.environment if script else {**bench.environment, **bench.engine.environment}
-    argv = [*(script or bench.engine.command), "--version"]
-    with bench.folder() as folder:
-        done = bench.finish(
-            "attractor --version", argv, folder, bound_seconds=START_BOUND_SECONDS, environment=environment
-        )
-    return process_sample(done.must_be(0))
+    done = _measure_start([*(script or bench.engine.command), "--version"], environment, bench)
+    if not any(character.isdigit() for character in done.stdout):
+        raise MeasureError(f"attractor --version: printed no version: {done.stdout!r}")
+    return process_sample(done)
 
 
 def _measure_interpreter(job: Job, bench: Workbench) -> Sample:
-    argv = [sys.executable, "-c", "pass"]
+    return process_sample(_measure_start([sys.executable, "-c", "pass"], bench.environment, bench))
+
+
+def _measure_start(argv: list[str], environment: Mapping[str, str], bench: Workbench) -> Finished:
+    name = f"{Path(argv[0]).name} {argv[1]}"
     with bench.folder() as folder:
-        done = bench.finish("python -c pass", argv, folder, bound_seconds=START_BOUND_SECONDS)
-    return process_sample(done.must_be(0))
+        return bench.finish(
+            name, argv, folder, bound_seconds=START_BOUND_SECONDS, environment=environment, bare=True
+        ).must_be(0)
 
 
 def _measure_validate(job: Job, bench: Workbench) -> Sample:

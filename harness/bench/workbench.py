@@ -52,6 +52,7 @@ class Workbench:
     def __enter__(self) -> Self:
         self._root = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="attractor-bench-"))).resolve()
         self._stack.callback(self._end_leftovers)
+        sweep_orphans()  # of a benchmark that was killed: they would be measured as noise
         home = self._root / "home"
         home.mkdir()
         marker = {CASE_MARKER: self._case, OWNER_MARKER: owner_mark(), "LANGSMITH_TRACING": "false"}
@@ -100,10 +101,16 @@ class Workbench:
         )
 
     def start(
-        self, name: str, argv: Sequence[str], folder: Path, *, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        argv: Sequence[str],
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        bare: bool = False,
     ) -> Child:
         output = folder / f"output-{next(self._numbers)}"
-        return Child(name, argv, cwd=folder, environment=environment or self.environment, output=output)
+        return Child(name, argv, cwd=folder, environment=environment or self.environment, output=output, bare=bare)
 
     def finish(
         self,
@@ -113,8 +120,10 @@ class Workbench:
         *,
         bound_seconds: float,
         environment: Mapping[str, str] | None = None,
+        bare: bool = False,
     ) -> Finished:
-        with self.start(name, argv, folder, environment=environment) as child:
+        """Start it and wait for its end; it may have gone wrong, see `Finished.must_be`."""
+        with self.start(name, argv, folder, environment=environment, bare=bare) as child:
             return child.wait(bound_seconds)
 
     def harness_environment(self) -> dict[str, str]:

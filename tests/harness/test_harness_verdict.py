@@ -14,7 +14,7 @@ from harness.results import (
     progress_from_json,
     to_json,
 )
-from harness.verdict import EXIT_CODES, PRECEDENCE, exit_code, merge, verdict_line
+from harness.verdict import EXIT_CODES, PRECEDENCE, exit_code, merge
 
 
 def test_every_verdict_has_a_place_and_an_exit_code() -> None:
@@ -46,11 +46,6 @@ def test_merging_is_the_same_in_any_order_and_grouping() -> None:
 )
 def test_mixed_sessions_exit_by_the_worst(verdicts: list[str], code: int) -> None:
     assert exit_code(map(Verdict, verdicts)) == code
-
-
-def test_the_verdict_line_counts_each_kind() -> None:
-    line = verdict_line([Verdict.GREEN, Verdict.GREEN, Verdict.RED])
-    assert line == "RED: 2 green, 1 red"
 
 
 def test_a_result_survives_its_json() -> None:
