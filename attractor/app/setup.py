@@ -37,12 +37,13 @@ def run_setup(
             limits=Limits(timeout_seconds=policy.setup_timeout_seconds or None),
             stop=stop,
         )
+        exit_code = None if result.timed_out else result.exit_code
         events.emit(
             EventName.SETUP_COMMAND,
             command=command,
-            exit_code=result.exit_code,
+            exit_code=exit_code,
             duration_ms=round((time.monotonic() - started) * 1000),
         )
-        if result.exit_code != 0 and not result.stopped:
-            how = "timed out" if result.exit_code is None else f"ended with {describe_exit(result.exit_code)}"
+        if exit_code != 0 and not result.stopped:
+            how = "timed out" if exit_code is None else f"ended with {describe_exit(exit_code)}"
             raise WorkspaceError(f"setup command {number} {how}: {command}: {last_line(stderr)}".rstrip(": "))

@@ -13,7 +13,17 @@ from attractor.app.inspect import RunStatus, view_run
 from attractor.contracts import FailureClass
 from attractor.errors import RunDirectoryError
 from attractor.processes import end_run
-from attractor.rundir import Final, Layout, acquire, is_held, living_owner, rfc3339, write_final
+from attractor.rundir import (
+    Final,
+    Layout,
+    Owner,
+    acquire,
+    is_held,
+    living_owner,
+    process_start_time,
+    rfc3339,
+    write_final,
+)
 
 POLL_SECONDS = 0.02
 
@@ -37,7 +47,7 @@ def stop_run(logs_root: Path, *, grace_seconds: float, force: bool) -> Stopped:
     if owner is None:
         return Stopped("already", view.status.value)
     os.kill(owner.pid, signal.SIGTERM)
-    if _released(layout, grace_seconds):
+    if _ended(layout, owner, grace_seconds):
         return Stopped("stopped", view_run(logs_root).status.value)
     if not force:
         raise RunDirectoryError(
@@ -46,17 +56,23 @@ def stop_run(logs_root: Path, *, grace_seconds: float, force: bool) -> Stopped:
         )
     if living_owner(layout) == owner:
         os.kill(owner.pid, signal.SIGKILL)
-    _released(layout, grace_seconds + 5.0)
+    _ended(layout, owner, grace_seconds + 5.0)
     return Stopped("killed", _finish_for(layout).value)
 
 
-def _released(layout: Layout, seconds: float) -> bool:
+def _ended(layout: Layout, owner: Owner, seconds: float) -> bool:
+    """Wait until the run is free and its engine's process gone, which follows a moment later."""
     deadline = time.monotonic() + seconds
-    while is_held(layout):
+    while is_held(layout) or _is_there(owner):
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS)
     return True
+
+
+def _is_there(owner: Owner) -> bool:
+    started = process_start_time(owner.pid)
+    return started is not None and abs(started - owner.start_time) < 1.0
 
 
 def _finish_for(layout: Layout) -> RunStatus:

@@ -14,6 +14,7 @@ from attractor.handlers.status_file import read_status_file
 from attractor.processes import (
     DEFAULT_GRACE_SECONDS,
     CommandResult,
+    EndedBy,
     Limits,
     describe_exit,
     excerpt,
@@ -48,7 +49,8 @@ class ToolHandler:
         output = excerpt(stdout, CONTEXT_OUTPUT_BYTES)
         if output:
             (stage.stage_dir / "tool_output.txt").write_text(output, encoding="utf-8")
-        updates = {"tool.output": output, "tool.exit_code": result.exit_code, "last_stage": stage.node.id}
+        exit_code = result.exit_code if result.ended_by is EndedBy.ITSELF else None
+        updates = {"tool.output": output, "tool.exit_code": exit_code, "last_stage": stage.node.id}
         outcome = self._outcome(stage, result, stderr, read_status_file(status_file))
         return replace(outcome, context_updates={**updates, **outcome.context_updates})
 
@@ -61,7 +63,6 @@ class ToolHandler:
                 failure_reason=f"tool_command timed out after {stage.timeout_seconds:g} s",
                 failure_class=FailureClass.TRANSIENT_INFRA,
             )
-        assert result.exit_code is not None
         if result.exit_code == 0:
             return told or Outcome(Status.SUCCESS)
         if told is not None and not told.status.is_success and told.failure_reason:

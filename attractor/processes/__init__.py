@@ -3,6 +3,7 @@
 from attractor.processes.command import (
     DEFAULT_GRACE_SECONDS,
     CommandResult,
+    EndedBy,
     Limits,
     describe_exit,
     run_command,
@@ -16,6 +17,7 @@ __all__ = [
     "RUN_TOKEN_VARIABLE",
     "STAGE_TOKEN_VARIABLE",
     "CommandResult",
+    "EndedBy",
     "Limits",
     "StopRequest",
     "describe_exit",

@@ -8,6 +8,7 @@ and is ended with the run.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -15,32 +16,56 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 from attractor.contracts import Stop
 from attractor.processes.tree import STAGE_TOKEN_VARIABLE, end_stage, group_exists
 
 HEARTBEAT_SECONDS = 10.0
+WATCH_SECONDS = 0.25
 DEFAULT_GRACE_SECONDS = 5.0
+
+
+class EndedBy(Enum):
+    """Who ended a command: itself, its time limit, a stop of the run, or its watcher."""
+
+    ITSELF = auto()
+    TIMEOUT = auto()
+    STOP = auto()
+    WATCH = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command ended. `exit_code` is negative for death by that signal; None where it was ended by us."""
+    """How a command ended. `exit_code` is negative for death by that signal.
 
-    exit_code: int | None
-    timed_out: bool
-    stopped: bool
+    It is also known where the command was ended by us: some programs end with 0 when told to terminate, so
+    it never means success unless `ended_by` is ITSELF. `verdict` is the watcher's reason.
+    """
+
+    exit_code: int
+    ended_by: EndedBy
     duration_seconds: float
+    verdict: str = ""
+
+    @property
+    def timed_out(self) -> bool:
+        return self.ended_by is EndedBy.TIMEOUT
+
+    @property
+    def stopped(self) -> bool:
+        return self.ended_by is EndedBy.STOP
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one command. `grace_seconds`: from SIGTERM to SIGKILL."""
+    """Bounds of one command. `grace_seconds`: from SIGTERM to SIGKILL. `watch_seconds`: how often a watcher looks."""
 
     timeout_seconds: float | None = None
     grace_seconds: float = DEFAULT_GRACE_SECONDS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    watch_seconds: float = WATCH_SECONDS
 
 
 def run_command(
@@ -53,49 +78,53 @@ def run_command(
     limits: Limits,
     stop: Stop,
     heartbeat: Callable[[float], None] | None = None,
+    watch: Callable[[], str] | None = None,
+    stdin: Path | None = None,
 ) -> CommandResult:
-    """Run `argv` to its end, its timeout or a stop. Raises OSError where it cannot be started at all."""
+    """Run `argv` to its end, its timeout, a stop, or until `watch` returns a reason to end it.
+
+    Raises OSError where it cannot be started at all.
+    """
     started = time.monotonic()
-    process = _spawn(argv, cwd, environment, stdout, stderr)
+    process = _spawn(argv, cwd, environment, stdout, stderr, stdin)
     token = environment.get(STAGE_TOKEN_VARIABLE, "")
     try:
-        ended = _wait(process, started, limits, stop, heartbeat)
+        ended_by, verdict = _wait(process, started, limits, stop, heartbeat, watch)
     except BaseException:
         end_stage(process.pid, token, grace_seconds=0.0)
         process.wait()
         raise
-    if ended:
-        code = process.wait()
-        if group_exists(process.pid):
-            end_stage(process.pid, token, grace_seconds=limits.grace_seconds)
-        return CommandResult(code, False, False, time.monotonic() - started)
-    end_stage(process.pid, token, grace_seconds=limits.grace_seconds)
-    process.wait()
-    stopped = stop.requested
-    return CommandResult(None, not stopped, stopped, time.monotonic() - started)
+    if ended_by is not EndedBy.ITSELF or group_exists(process.pid):
+        end_stage(process.pid, token, grace_seconds=limits.grace_seconds)
+    code = process.wait()
+    return CommandResult(code, ended_by, time.monotonic() - started, verdict)
 
 
 def _spawn(
-    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], stdout: Path, stderr: Path
+    argv: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    stdout: Path,
+    stderr: Path,
+    stdin: Path | None,
 ) -> subprocess.Popen[bytes]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    out = os.open(stdout, flags, 0o600)
+    opened: list[int] = []
     try:
-        err = os.open(stderr, flags, 0o600)
-        try:
-            return subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                cwd=cwd,
-                env=environment,
-                start_new_session=True,
-            )
-        finally:
-            os.close(err)
+        opened.append(os.open(stdin or os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        opened += [os.open(path, flags, 0o600) for path in (stdout, stderr)]
+        return subprocess.Popen(
+            argv,
+            stdin=opened[0],
+            stdout=opened[1],
+            stderr=opened[2],
+            cwd=cwd,
+            env=environment,
+            start_new_session=True,
+        )
     finally:
-        os.close(out)
+        for fd in opened:
+            os.close(fd)
 
 
 def _wait(
@@ -104,25 +133,30 @@ def _wait(
     limits: Limits,
     stop: Stop,
     heartbeat: Callable[[float], None] | None,
-) -> bool:
-    """True when the process ended by itself, False when its time is up or stop was requested."""
+    watch: Callable[[], str] | None,
+) -> tuple[EndedBy, str]:
+    """Wait until the process ends or is to be ended; who is to blame, and the watcher's reason."""
     poller, pidfd = _poller(process.pid, stop)
-    deadline = None if limits.timeout_seconds is None else started + limits.timeout_seconds
+    deadline = math.inf if limits.timeout_seconds is None else started + limits.timeout_seconds
     next_beat = started + limits.heartbeat_seconds
+    next_watch = started + limits.watch_seconds if watch is not None else math.inf
     try:
         while True:
             now = time.monotonic()
-            if stop.requested or (deadline is not None and now >= deadline):
-                return process.poll() is not None
-            wake = next_beat if deadline is None else min(deadline, next_beat)
-            if pidfd is None:
-                wake = min(wake, now + 0.02)
-            poller.poll(max(0.0, wake - now) * 1000 + 1)
             if process.poll() is not None:
-                return True
-            if heartbeat is not None and time.monotonic() >= next_beat:
-                heartbeat(time.monotonic() - started)
-                next_beat = time.monotonic() + limits.heartbeat_seconds
+                return EndedBy.ITSELF, ""
+            if stop.requested or now >= deadline:
+                return EndedBy.STOP if stop.requested else EndedBy.TIMEOUT, ""
+            if watch is not None and now >= next_watch:
+                if verdict := watch():
+                    return EndedBy.WATCH, verdict
+                next_watch = time.monotonic() + limits.watch_seconds
+            if now >= next_beat:
+                next_beat = now + limits.heartbeat_seconds
+                if heartbeat is not None:
+                    heartbeat(now - started)
+            wake = min(deadline, next_beat, next_watch, math.inf if pidfd is not None else now + 0.02)
+            poller.poll(max(0.0, wake - time.monotonic()) * 1000 + 1)
     finally:
         if pidfd is not None:
             os.close(pidfd)

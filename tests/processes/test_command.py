@@ -12,6 +12,7 @@ from attractor.processes import (
     RUN_TOKEN_VARIABLE,
     STAGE_TOKEN_VARIABLE,
     CommandResult,
+    EndedBy,
     Limits,
     StopRequest,
     describe_exit,
@@ -48,7 +49,7 @@ def alive(pid_file: Path) -> bool:
 
 def test_output_goes_to_files_and_the_exit_status_comes_back(tmp_path: Path, stop: StopRequest) -> None:
     result = run(tmp_path, "echo out; echo err >&2; exit 3", stop)
-    assert (result.exit_code, result.timed_out, result.stopped) == (3, False, False)
+    assert (result.exit_code, result.ended_by) == (3, EndedBy.ITSELF)
     assert ((tmp_path / "out").read_text(), (tmp_path / "err").read_text()) == ("out\n", "err\n")
 
 
@@ -77,7 +78,7 @@ def test_a_timeout_ends_the_whole_tree_also_what_ignores_sigterm_or_left_the_ses
     sleep 300
     """
     result = run(tmp_path, script, stop, timeout_seconds=0.5, grace_seconds=0.2)
-    assert (result.exit_code, result.timed_out) == (None, True)
+    assert result.ended_by is EndedBy.TIMEOUT
     assert not alive(tmp_path / "stubborn")
     assert not alive(tmp_path / "escaped")
 
@@ -108,7 +109,7 @@ def test_a_stop_request_ends_the_command(tmp_path: Path, stop: StopRequest) -> N
     asker.start()
     result = run(tmp_path, "echo > ready; sleep 300", stop, grace_seconds=1.0)
     asker.join()
-    assert (result.exit_code, result.timed_out, result.stopped) == (None, False, True)
+    assert result.ended_by is EndedBy.STOP
 
 
 def test_heartbeats_come_while_a_command_is_quiet(tmp_path: Path, stop: StopRequest) -> None:
@@ -132,6 +133,36 @@ def test_heartbeats_come_while_a_command_is_quiet(tmp_path: Path, stop: StopRequ
     )
     assert len(beats) >= 3
     assert beats == sorted(beats)
+
+
+def test_a_watcher_ends_the_command_with_its_reason(tmp_path: Path, stop: StopRequest) -> None:
+    looks = iter(["", "", "it goes in circles"])
+    result = run_command(
+        ("/bin/sleep", "300"),
+        cwd=tmp_path,
+        environment=dict(os.environ),
+        stdout=tmp_path / "out",
+        stderr=tmp_path / "err",
+        limits=Limits(watch_seconds=0.01, grace_seconds=1.0),
+        stop=stop,
+        watch=lambda: next(looks),
+    )
+    assert (result.ended_by, result.verdict) == (EndedBy.WATCH, "it goes in circles")
+
+
+def test_a_command_may_read_a_file_on_standard_input(tmp_path: Path, stop: StopRequest) -> None:
+    (tmp_path / "prompt").write_text("words")
+    run_command(
+        ("/bin/cat",),
+        cwd=tmp_path,
+        environment={},
+        stdout=tmp_path / "out",
+        stderr=tmp_path / "err",
+        limits=Limits(),
+        stop=stop,
+        stdin=tmp_path / "prompt",
+    )
+    assert (tmp_path / "out").read_text() == "words"
 
 
 def test_a_missing_folder_is_an_oserror(tmp_path: Path, stop: StopRequest) -> None:
