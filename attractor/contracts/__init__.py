@@ -4,6 +4,7 @@ from attractor.contracts.events import TERMINAL_EVENTS, EventName
 from attractor.contracts.outcome import FailureClass, Outcome, Status
 from attractor.contracts.ports import (
     CommitInfo,
+    Committed,
     CrashObserver,
     EventSink,
     Handler,
@@ -17,6 +18,7 @@ from attractor.contracts.state import Finished, RunState
 __all__ = [
     "TERMINAL_EVENTS",
     "CommitInfo",
+    "Committed",
     "CrashObserver",
     "EventName",
     "EventSink",

@@ -42,7 +42,8 @@ class Outcome:
     """The result of one execution of a node.
 
     `failure_class` is None on success, and on a failure whose handler had no opinion: the engine then
-    classifies by `failure_reason`. `context_updates` values must be JSON values.
+    classifies by `failure_reason`. `context_updates` values must be JSON values. `retry_after_seconds`: not
+    before then has another attempt a chance (a quota's reset).
     """
 
     status: Status
@@ -52,6 +53,7 @@ class Outcome:
     notes: str = ""
     failure_reason: str = ""
     failure_class: FailureClass | None = None
+    retry_after_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object written to `status.json` (spec appendix C) and kept in the checkpoint."""

@@ -57,16 +57,23 @@ class CommitInfo:
     sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A node's commit and its tree, full hashes; both '' where there is no git."""
+
+    sha: str = ""
+    tree: str = ""
+
+
 class Workspace(Protocol):
     """The folder stages run in, and its history. The only port that knows git exists."""
 
     @property
     def path(self) -> Path: ...
 
-    def commit(self, info: CommitInfo) -> str:
-        """Commit everything in the worktree; the commit's full hash, '' where there is no git.
-
-        The commit and all its objects are on disk when it returns (DESIGN 2.4).
+    def commit(self, info: CommitInfo) -> Committed:
+        """Commit everything in the worktree. The commit and all its objects are on disk when it returns
+        (DESIGN 2.4).
         """
         ...
 

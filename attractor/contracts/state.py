@@ -28,6 +28,7 @@ class Finished:
     retries: int
     commit_sha: str
     timestamp: str
+    tree_sha: str = ""
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class RunState:
     sequence: int = 0
     restart_count: int = 0
     commit_sha: str = ""
+    tree_sha: str = ""
     timestamp: str = ""
     completed_nodes: list[str] = field(default_factory=list)
     node_outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -72,6 +74,7 @@ class RunState:
             self.node_retries.pop(step.node_id, None)
         self.context.update(step.context_changes)
         self.commit_sha = step.commit_sha
+        self.tree_sha = step.tree_sha
         self.timestamp = step.timestamp
         if step.outcome.notes:
             self.logs.append(f"{step.node_id}: {step.outcome.notes}")

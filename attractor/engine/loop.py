@@ -172,7 +172,7 @@ class RunLoop:
         self.observe("status_written")
         sequence = state.sequence + 1
         status = outcome.status.value
-        commit_sha = self.workspace.commit(CommitInfo(state.run_id, node.id, status, settled.attempts, sequence))
+        committed = self.workspace.commit(CommitInfo(state.run_id, node.id, status, settled.attempts, sequence))
         self.observe("committed")
         step = Finished(
             sequence=sequence,
@@ -180,7 +180,8 @@ class RunLoop:
             outcome=replace(outcome, context_updates={}),
             context_changes=context_changes(node, outcome, settled.attempts - 1),
             retries=settled.attempts - 1,
-            commit_sha=commit_sha,
+            commit_sha=committed.sha,
+            tree_sha=committed.tree,
             timestamp=self.timestamp(),
         )
         state.apply(step)

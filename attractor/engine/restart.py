@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -23,7 +23,10 @@ class RestartRuling(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RestartDecision:
-    """The ruling and the facts behind it; `signature` is '' for a restart after a success."""
+    """The ruling and the facts behind it; `signature` is '' for a restart after a success.
+
+    `counts`: every signature of this failure with how often it has come by now.
+    """
 
     ruling: RestartRuling
     failure_class: FailureClass | None
@@ -31,31 +34,38 @@ class RestartDecision:
     count: int = 0
     limit: int = 0
     reason: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def decide_restart(graph: Graph, state: RunState, node_id: str, outcome: Outcome) -> RestartDecision:
     """Rule on following a `loop_restart` edge out of `node_id`.
 
     Only a class whose policy allows it may restart after a failure; the same signature at most
-    `loop_restart_signature_limit` times; and whatever happens, not more than `max_restarts` times.
+    `loop_restart_signature_limit` times; and whatever happens, not more than `max_restarts` times. Messages may
+    vary while nothing moves, so the same class on an unchanged tree is a signature, too.
     """
     failure_class = outcome.failure_class
     count, limit, text = 0, graph.loop_restart_signature_limit, ""
+    counts: dict[str, int] = {}
     if failure_class is not None:
         if not POLICY[failure_class].loop_restart:
             reason = f"loop_restart blocked: failure_class={failure_class.value}: {outcome.failure_reason}"
             return RestartDecision(RestartRuling.BLOCKED_BY_CLASS, failure_class, reason=reason)
         failed_node = str(state.context.get("internal.failed_node") or node_id)
         text = signature(failed_node, failure_class, outcome.failure_reason)
-        count = state.restart_signatures.get(text, 0) + 1
+        signatures = [text]
+        if state.tree_sha:
+            signatures.append(f"{failed_node}|{failure_class.value}|unchanged tree {state.tree_sha}")
+        counts = {each: state.restart_signatures.get(each, 0) + 1 for each in signatures}
+        text, count = max(counts.items(), key=lambda item: item[1])  # the first of equals: the message's own
         if count >= limit:
             reason = f"loop_restart circuit breaker: the same failure {count} times (limit {limit}): {text}"
-            return RestartDecision(RestartRuling.CIRCUIT_BREAKER, failure_class, text, count, limit, reason)
+            return RestartDecision(RestartRuling.CIRCUIT_BREAKER, failure_class, text, count, limit, reason, counts)
     if state.restart_count >= graph.max_restarts:
         why = outcome.failure_reason or "the graph asked for another round"
         reason = f"loop_restart limit reached: max_restarts={graph.max_restarts}: {why}"
-        return RestartDecision(RestartRuling.MAX_RESTARTS, failure_class, text, count, limit, reason)
-    return RestartDecision(RestartRuling.ALLOWED, failure_class, text, count, limit)
+        return RestartDecision(RestartRuling.MAX_RESTARTS, failure_class, text, count, limit, reason, counts)
+    return RestartDecision(RestartRuling.ALLOWED, failure_class, text, count, limit, "", counts)
 
 
 def restarted_state(
@@ -63,9 +73,7 @@ def restarted_state(
 ) -> RunState:
     """The state the restarted run begins with: nothing completed, a fresh context, the history of signatures kept."""
     kept = {key: state.context[key] for key in graph.loop_restart_persist_keys if key in state.context}
-    signatures = dict(state.restart_signatures)
-    if decision.signature:
-        signatures[decision.signature] = decision.count
+    signatures = {**state.restart_signatures, **decision.counts}
     return RunState(
         run_id=state.run_id,
         base_logs_root=state.base_logs_root,
@@ -73,6 +81,7 @@ def restarted_state(
         sequence=state.sequence,
         restart_count=state.restart_count + 1,
         commit_sha=state.commit_sha,
+        tree_sha=state.tree_sha,
         timestamp=state.timestamp,
         context={**fresh_context, **kept},
         restart_signatures=signatures,

@@ -81,7 +81,7 @@ class StageRunner:
                         failure_reason=outcome.failure_reason,
                     )
                 return Settled(outcome, attempt)
-            delay = policy.backoff.delay_seconds(attempt, self.uniform)
+            delay = max(policy.backoff.delay_seconds(attempt, self.uniform), outcome.retry_after_seconds or 0.0)
             self.events.emit(
                 EventName.STAGE_RETRY_SLEEP, node_id=node.id, attempt=attempt, delay_ms=round(delay * 1000)
             )

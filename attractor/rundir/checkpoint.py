@@ -38,6 +38,7 @@ class _Snapshot(msgspec.Struct):
     context: dict[str, Any]
     logs: list[str]
     git_commit_sha: str
+    git_tree_sha: str
     restart_count: int
     base_logs_root: str
     next_node: str
@@ -55,6 +56,7 @@ class _Line(msgspec.Struct):
     context: dict[str, Any]
     retries: int
     git_commit_sha: str
+    git_tree_sha: str
 
 
 _snapshot_decoder = msgspec.json.Decoder(_Snapshot)
@@ -180,6 +182,7 @@ def _snapshot_of(state: RunState, outcomes: dict[str, msgspec.Raw]) -> _Snapshot
         context=state.context,
         logs=state.logs,
         git_commit_sha=state.commit_sha,
+        git_tree_sha=state.tree_sha,
         restart_count=state.restart_count,
         base_logs_root=state.base_logs_root,
         next_node=state.next_node,
@@ -196,6 +199,7 @@ def _state_of(snapshot: _Snapshot) -> RunState:
         sequence=snapshot.sequence,
         restart_count=snapshot.restart_count,
         commit_sha=snapshot.git_commit_sha,
+        tree_sha=snapshot.git_tree_sha,
         timestamp=snapshot.timestamp,
         completed_nodes=snapshot.completed_nodes,
         node_outcomes={
@@ -219,6 +223,7 @@ def _encode_line(step: Finished) -> bytes:
             context=dict(step.context_changes),
             retries=step.retries,
             git_commit_sha=step.commit_sha,
+            git_tree_sha=step.tree_sha,
         )
     )
 
@@ -232,5 +237,6 @@ def _decode_line(line: bytes) -> Finished:
         context_changes=data.context,
         retries=data.retries,
         commit_sha=data.git_commit_sha,
+        tree_sha=data.git_tree_sha,
         timestamp=data.timestamp,
     )

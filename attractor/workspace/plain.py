@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.contracts import CommitInfo
+from attractor.contracts import CommitInfo, Committed
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,5 +14,5 @@ class PlainFolder:
 
     path: Path
 
-    def commit(self, info: CommitInfo) -> str:
-        return ""
+    def commit(self, info: CommitInfo) -> Committed:
+        return Committed()

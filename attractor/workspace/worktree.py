@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pygit2
 
-from attractor.contracts import CommitInfo
+from attractor.contracts import CommitInfo, Committed
 from attractor.errors import WorkspaceError
 from attractor.workspace.durability import sync_commit
 from attractor.workspace.program import git, git_text
@@ -44,8 +44,8 @@ class GitWorkspace:
     def path(self) -> Path:
         return self._worktree
 
-    def commit(self, info: CommitInfo) -> str:
-        """One commit with everything in the worktree that is not ignored; its hash."""
+    def commit(self, info: CommitInfo) -> Committed:
+        """One commit with everything in the worktree that is not ignored."""
         try:
             tree_id = self._write_tree()
             commit_id = self._repo.create_commit(
@@ -64,7 +64,7 @@ class GitWorkspace:
                 f"cannot commit node {info.node_id} in {self._worktree}: {error}",
                 hint="the run can be resumed once the cause is gone",
             ) from error
-        return str(commit_id)
+        return Committed(str(commit_id), str(tree_id))
 
     def _write_tree(self) -> pygit2.Oid:
         if self._needs_git_program:

@@ -247,7 +247,7 @@ def test_a_loop_that_never_recovers_meets_the_circuit_breaker(repo: Path) -> Non
 
 def test_max_restarts_ends_a_loop_whose_failures_differ(repo: Path) -> None:
     counter = '\\"$ATTRACTOR_LOGS_ROOT/../n\\"'
-    words = f"n=$(cat {counter} 2>/dev/null)x; echo $n > {counter}; echo connection refused by $n >&2; exit 1"
+    words = f"n=$(cat {counter} 2>/dev/null)x; echo $n > {counter}; echo $n > moved; echo connection refused by $n >&2; exit 1"
     body = f"""
       graph [max_restarts=2]
       work [tool_command="{words}"] start -> work

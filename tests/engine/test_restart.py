@@ -45,6 +45,20 @@ def test_another_failure_has_its_own_count() -> None:
     assert decide_restart(graph, seen, "check", TIMEOUT).ruling is RestartRuling.ALLOWED
 
 
+def test_messages_that_vary_on_an_unchanged_tree_open_the_breaker_too() -> None:
+    graph = graph_of("graph [max_restarts=99] work")
+    now = state(tree_sha="abc")
+    for reason in ("connection refused by one", "too many requests, says two"):
+        outcome = Outcome(Status.FAIL, failure_reason=reason, failure_class=FailureClass.TRANSIENT_INFRA)
+        decision = decide_restart(graph, now, "check", outcome)
+        assert decision.ruling is RestartRuling.ALLOWED
+        now = state(tree_sha="abc", restart_signatures=dict(decision.counts) | now.restart_signatures | decision.counts)
+    decision = decide_restart(graph, now, "check", TIMEOUT)
+    assert decision.ruling is RestartRuling.CIRCUIT_BREAKER
+    assert "unchanged tree abc" in decision.reason
+    assert decide_restart(graph, state(tree_sha="new"), "check", TIMEOUT).ruling is RestartRuling.ALLOWED
+
+
 def test_max_restarts_ends_what_the_breaker_does_not() -> None:
     graph = graph_of("graph [max_restarts=2, loop_restart_signature_limit=99] work")
     assert decide_restart(graph, state(restart_count=1), "check", TIMEOUT).ruling is RestartRuling.ALLOWED

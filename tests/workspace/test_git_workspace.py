@@ -49,7 +49,7 @@ def test_a_commit_holds_what_was_made_changed_and_deleted(repo: Path, worktree: 
     workspace.commit(info("a"))
     (worktree / "README.md").unlink()
     (worktree / "sub dir" / "néw.txt").chmod(0o755)
-    sha = workspace.commit(info("b", 2))
+    sha = workspace.commit(info("b", 2)).sha
     assert git(repo, "rev-parse", BRANCH) == sha
     tree = git(repo, "-c", "core.quotePath=false", "ls-tree", "-r", "--format=%(objectmode) %(path)", BRANCH)
     assert tree.splitlines() == ["120000 link", "100755 sub dir/néw.txt"]
@@ -148,7 +148,7 @@ def test_a_used_branch_is_refused(repo: Path, worktree: Path, tmp_path: Path) ->
 def test_restore_puts_back_whatever_a_crash_left(repo: Path, worktree: Path, git: Git) -> None:
     workspace = opened(repo, worktree)
     (worktree / "kept").write_text("kept\n")
-    sha = workspace.commit(info("a"))
+    sha = workspace.commit(info("a")).sha
     (worktree / "kept").write_text("half wri")
     (worktree / "litter").mkdir()
     (worktree / "litter" / "x").write_text("x")
@@ -163,14 +163,14 @@ def test_restore_puts_back_whatever_a_crash_left(repo: Path, worktree: Path, git
 
 def test_restore_drops_a_commit_whose_checkpoint_was_never_written(repo: Path, worktree: Path, git: Git) -> None:
     workspace = opened(repo, worktree)
-    sha = workspace.commit(info("a"))
+    sha = workspace.commit(info("a")).sha
     workspace.commit(info("b", 2))
     restore_worktree(repo, worktree, BRANCH, "r1", sha)
     assert git(repo, "rev-parse", BRANCH) == sha
 
 
 def test_restore_refuses_to_drop_somebodys_work(repo: Path, worktree: Path, git: Git) -> None:
-    sha = opened(repo, worktree).commit(info("a"))
+    sha = opened(repo, worktree).commit(info("a")).sha
     git(worktree, "commit", "--quiet", "--allow-empty", "--message", "mine")
     moved = git(repo, "rev-parse", BRANCH)
     with pytest.raises(WorkspaceError, match="was moved since the run stopped") as refusal:
@@ -182,7 +182,7 @@ def test_restore_refuses_to_drop_somebodys_work(repo: Path, worktree: Path, git:
 @pytest.mark.parametrize("damage", ["folder gone", "folder without .git", "branch deleted", "reference empty"])
 def test_restore_makes_anew_what_is_gone(repo: Path, worktree: Path, git: Git, damage: str) -> None:
     (worktree / "kept").write_text("kept\n")
-    sha = opened(repo, worktree).commit(info("a"))
+    sha = opened(repo, worktree).commit(info("a")).sha
     match damage:
         case "folder gone":
             subprocess.run(["rm", "-rf", str(worktree)], check=True)
