@@ -10,7 +10,7 @@ ENGINE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix prove test check lint format types bench venv clean
+.PHONY: help matrix prove agents test check lint format types docs bench venv clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -20,6 +20,9 @@ matrix: .venv/.ready ## Run the guardrail matrix and its teeth; reports/ has wha
 
 prove: .venv/.ready ## Show for every guardrail that its rows turn red when the original bug is put back
 	@$(PY) -P -m harness prove -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
+
+agents: .venv/.ready ## Install the open-source agent programs into .agents/, for the rows with real agents; needs Node.js
+	@$(PY) -P -m harness.agents
 
 test: .venv/.ready ## Run the tests. K='expr' picks some
 	@$(PY) -m pytest -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
@@ -36,6 +39,9 @@ types: .venv/.ready
 format: .venv/.ready ## Format the code and fix what can be fixed
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
+
+docs: .venv/.ready ## Rewrite the pages that are made from tables in the code
+	@$(PY) -m tests.docs.generate
 
 bench: .venv/.ready ## Measure speed, side by side; prints a table, writes reports/bench.json
 	@$(PY) -P -m harness bench $(ARGS)

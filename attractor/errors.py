@@ -5,6 +5,7 @@
         GraphError              a graph file has errors; carries the diagnostics
       the operator, or the machine it runs on
         UsageError              wrong command line (exit code 2)
+        PreflightFailed         the run would fail: found before any node ran; lists every problem
         ConfigError             wrong run configuration (exit code 2); says which key
         WorkspaceError          git repository, worktree or branch is not as a run needs it
         RunDirectoryError       a run directory is missing, damaged, locked or someone else's
@@ -34,6 +35,7 @@ __all__ = [
     "CxdbUnreachable",
     "GraphError",
     "InternalError",
+    "PreflightFailed",
     "RunDirectoryError",
     "UsageError",
     "WorkspaceError",
@@ -89,6 +91,10 @@ class ConfigError(AttractorError):
     def __str__(self) -> str:
         text = super().__str__()
         return f"{self.place}: {text}" if self.place else text
+
+
+class PreflightFailed(AttractorError):
+    """Checks made before the first node found problems. Nothing was run; the message lists all of them."""
 
 
 class WorkspaceError(AttractorError):

@@ -45,6 +45,9 @@ def keep_artifacts(
         copy("run_output", root / engine.files.output, f"{prefix}run.out", f"output of the detached engine{of}")
         kept += _written(directory, f"{prefix}turns.json", "turns", f"CXDB turns{of}", _turns_text(run))
         kept += _written(directory, f"{prefix}files.txt", "files", f"files in the logs root{of}", "\n".join(run.files))
+    if sandbox.agents.directory is not None:
+        copy("agent_starts", sandbox.agents.directory / "starts.ndjson", "agent-starts.ndjson", "starts of agents")
+        copy("requests", sandbox.agents.directory / "requests.ndjson", "requests.ndjson", "requests to the provider")
     with contextlib.suppress(HarnessError):
         kept += _written(directory, "git-log.txt", "git_log", "git log of all branches", sandbox.git.graph_text())
     for path in sorted(sandbox.launch.glob("step-*.???")):

@@ -18,10 +18,10 @@ USAGE = 2
 
 
 class _LazyGroup(click.Group):
-    """Knows `bench` and `cxdb` by name and imports them only when they are asked for."""
+    """Knows `bench`, `cxdb` and `provider` by name and imports them only when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "bench", "cxdb"])
+        return sorted([*super().list_commands(ctx), "bench", "cxdb", "provider"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "bench":
@@ -32,6 +32,10 @@ class _LazyGroup(click.Group):
             from harness.cxdb.command import cxdb_command
 
             return cxdb_command
+        if cmd_name == "provider":
+            from harness.provider.command import provider_command
+
+            return provider_command
         return super().get_command(ctx, cmd_name)
 
 

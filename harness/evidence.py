@@ -111,6 +111,8 @@ class CaseEvidence:
     outcomes: tuple[StepOutcome, ...]
     faults: tuple[FaultRecord, ...]
     scratch: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    starts: tuple[Mapping[str, Any], ...] = ()  # of agent programs, as they saw them
+    answered: tuple[str, ...] = ()  # the provider of each scripted answer that was given
     before: CheckoutState | None = None
     after: CheckoutState | None = None
     branches_before: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from harness.agents.equipment import missing_agents
 from harness.artifacts import keep_artifacts
 from harness.checks import judge_case, judge_proofs
 from harness.collect import collect_run, read_scratch
@@ -56,7 +57,7 @@ def missing_needs(case: Case) -> str:
         return "needs /proc"
     if Need.PTY in needs and not Path("/dev/ptmx").exists():
         return "needs pseudo terminals"
-    return ""
+    return missing_agents(case.scenario.agents)
 
 
 def run_case(case: Case, settings: RunSettings, supply: CxdbSupply) -> CaseResult:
@@ -116,8 +117,8 @@ def reproduce_command(case: Case, settings: RunSettings) -> str:
 
 def _run(case: Case, settings: RunSettings, supply: CxdbSupply, directory: Path, result: CaseResult) -> CaseResult:
     scenario, engine = case.scenario, settings.engine
-    with supply.addresses(scenario.cxdb) as cxdb:
-        sandbox = make_sandbox(directory, scenario, engine, cxdb, _sabotage(case, engine, directory))
+    with supply.addresses(scenario.cxdb) as cxdb, contextlib.ExitStack() as stack:
+        sandbox = make_sandbox(directory, scenario, engine, cxdb, _sabotage(case, engine, directory), stack)
         steps = StepRunner(scenario, engine, sandbox)
         with _ended_after(sandbox, steps):
             before, branches = sandbox.git.checkout_state(), sandbox.git.branches()
@@ -190,6 +191,8 @@ def _collect(
         outcomes=tuple(steps.outcomes),
         faults=tuple(steps.faults),
         scratch=read_scratch(sandbox.scratch, _scratch_names(case)),
+        starts=sandbox.agents.starts(),
+        answered=sandbox.agents.answered(),
         after=sandbox.git.checkout_state(),
         branches_after=sandbox.git.branches(),
         worktrees=sandbox.git.worktrees(),

@@ -1,7 +1,7 @@
 """The place one case has to itself: repository, logs, home, scratch, temporary files, gates.
 
     <case_dir>/sandbox/
-      repo/  logs/  scratch/  home/  tmp/  gates/  launch/   graph.dot  run_config.json
+      repo/  logs/  scratch/  home/  tmp/  gates/  launch/  agents/   graph.dot  run_config.json
 
 Rules: everything a case writes lies inside, and everything it starts carries its marker. Removed when
 the case is green; kept otherwise, since it is what one wants to look at.
@@ -9,16 +9,21 @@ the case is green; kept otherwise, since it is what one wants to look at.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from harness.agents.equipment import Equipment, equip
+from harness.agents.spec import AgentSpec
 from harness.engines import Engine
 from harness.gates import Gates
-from harness.placeholders import fill, fill_all, gate_names
+from harness.placeholders import fill, fill_all
 from harness.processes import CASE_MARKER, OWNER_MARKER, clean_environment, owner_mark
 from harness.repos import Git, make_repository
 from harness.scenario import Scenario
@@ -36,6 +41,7 @@ class Sandbox:
     values: Mapping[str, str]  # placeholders that do not depend on a run
     graph: Path
     config: Path
+    agents: Equipment
 
     @property
     def repo(self) -> Path:
@@ -67,16 +73,19 @@ def make_sandbox(
     engine: Engine,
     cxdb: Mapping[str, str] | None,
     extra: Mapping[str, str],
+    stack: contextlib.ExitStack,
 ) -> Sandbox:
-    """`cxdb` are the addresses for the run configuration, `extra` more environment for the engine."""
+    """`cxdb` are the addresses for the run configuration, `extra` more environment for the engine.
+
+    What must be stopped again, a scripted provider, is left to the stack.
+    """
     root = case_dir / "sandbox"
     shutil.rmtree(root, ignore_errors=True)
     for name in ("logs", "scratch", "home", "tmp", "launch"):
         (root / name).mkdir(parents=True)
     marker = uuid.uuid4().hex
     git = make_repository(root / "repo", scenario.repo)
-    names = gate_names(scenario.graph)
-    gates = Gates(root / "gates", names, scenario.timeout_seconds)
+    gates = Gates(root / "gates", scenario.gates, scenario.timeout_seconds)
     values = {
         "case": str(root),
         "scratch": str(root / "scratch"),
@@ -86,8 +95,25 @@ def make_sandbox(
     }
     graph, config = root / "graph.dot", root / "run_config.json"
     graph.write_text(fill(scenario.graph, values), encoding="utf-8")
-    settings = engine.run_config(root / "repo", cxdb, fill_all(scenario.config, values))
-    config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     marks = {CASE_MARKER: marker, OWNER_MARKER: owner_mark()}
+    agents = equip(_filled(scenario.agents, values), root / "agents", marks, stack)
+    settings = engine.run_config(root / "repo", cxdb, merged(agents.config, fill_all(scenario.config, values)))
+    config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     environment = clean_environment(marks, root / "home", root / "tmp") | dict(engine.environment) | dict(extra)
-    return Sandbox(root, marker, git, gates, environment, values, graph, config)
+    environment |= agents.environment
+    if agents.search_path is not None:
+        environment["PATH"] = f"{agents.search_path}{os.pathsep}{environment['PATH']}"
+    return Sandbox(root, marker, git, gates, environment, values, graph, config, agents)
+
+
+def _filled(spec: AgentSpec | None, values: Mapping[str, str]) -> AgentSpec | None:
+    return dataclasses.replace(spec, answers=fill_all(spec.answers, values)) if spec is not None else None
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key; otherwise the second one's word counts."""
+    both = {**first, **second}
+    for key in first.keys() & second.keys():
+        if isinstance(first[key], Mapping) and isinstance(second[key], Mapping):
+            both[key] = merged(first[key], second[key])
+    return both

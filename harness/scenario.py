@@ -12,7 +12,9 @@ import enum
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.agents.spec import AgentSpec
 from harness.matching import EventPattern, Matcher
+from harness.placeholders import gate_names
 
 __all__ = [
     "CommandStep",
@@ -166,14 +168,17 @@ class Expectation:
     completed_nodes: tuple[str, ...] | None = None
     branches: tuple[str, ...] | None = None  # all that the run added to the repository
     turns: tuple[str, ...] = ()  # short type names, in this order, others may lie between
+    starts: tuple[str, ...] | None = None  # of agents, all of them, oldest first, as "provider model"
     nothing_made: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Shows that the workload's own fault happened: an event, or a file that must be there."""
+    """Shows that the workload's own fault happened: an event, a file that must be there, an answer that was given."""
 
     event: EventPattern | None = None
+    answered: str | None = None  # provider whose script was asked
+    count: int = 1  # how often, at least
     file: str | None = None  # in the logs root
     scratch: str | None = None  # in the scratch directory
     run: str = DEFAULT_RUN
@@ -194,8 +199,23 @@ class Scenario:
     cxdb: CxdbMode = CxdbMode.SHARED
     config: Mapping[str, object] = dataclasses.field(default_factory=dict)
     repo: RepoSpec = dataclasses.field(default_factory=RepoSpec)
+    agents: AgentSpec | None = None
     expect: Mapping[str, Expectation] = dataclasses.field(default_factory=dict)  # by run name
     proofs: tuple[Proof, ...] = ()
     within_seconds: float | None = None
     without: Mapping[str, str] = dataclasses.field(default_factory=dict)  # built-in check -> why not
     axes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def gates(self) -> set[str]:
+        """Names of all gates that a stage or an agent may come to."""
+        texts = [self.graph, *_texts(self.agents.answers if self.agents else {})]
+        return {name for text in texts for name in gate_names(text)}
+
+
+def _texts(value: object) -> list[str]:
+    """Every text inside lists and tables."""
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return [text for item in inner for text in _texts(item)]

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.checks import ALWAYS_CHECKED
-from harness.placeholders import KNOWN, doubtful, gate_names
+from harness.placeholders import KNOWN, doubtful
+from harness.provider.script import PROVIDERS
 from harness.scenario import (
     CxdbMode,
     Expectation,
@@ -26,6 +27,7 @@ from harness.scenario import (
     WaitKind,
     WaitStep,
 )
+from harness.scenario_agents import read_agents
 from harness.scenario_patterns import read_matchers, read_pattern, read_patterns
 from harness.scenario_steps import read_step
 from harness.toml_table import Problems, ScenarioError, Table, did_you_mean, type_name
@@ -101,6 +103,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
         cxdb=CxdbMode(table.choice("cxdb", CxdbMode, CxdbMode.SHARED)),
         config=table.get("config", (dict,), {}),
         repo=_repo(table.table("repo")),
+        agents=read_agents(table.table("agents")) if table.has("agents") else None,
         expect=expectations,
         proofs=tuple(proofs),
         within_seconds=table.number("within_seconds", 1.0) if table.has("within_seconds") else None,
@@ -109,7 +112,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
     )
     table.finish()
     _check_names(scenario, table)
-    for key in ("graph", "steps", "config"):
+    for key in ("graph", "steps", "config", "agents"):
         _check_placeholders(table.data.get(key), (key,), table)
     return scenario
 
@@ -117,7 +120,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
 def _check_placeholders(value: Any, path: tuple[str | int, ...], table: Table) -> None:
     """A misspelt placeholder would be taken for plain text, and its case would test something else."""
     if isinstance(value, str):
-        for name in doubtful(value, in_graph=path == ("graph",)):
+        for name in doubtful(value, in_graph=path[0] in ("graph", "agents")):
             table.problems.add(path, f"no such placeholder: {{{name}}}; {did_you_mean(name, KNOWN)}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
@@ -132,7 +135,7 @@ def _check_names(scenario: Scenario, table: Table) -> None:
     for name in scenario.without:
         if name not in ALWAYS_CHECKED:
             table.problems.add(("without", name), f"no such check; {did_you_mean(name, ALWAYS_CHECKED)}")
-    gates = gate_names(scenario.graph)
+    gates = scenario.gates
     for index, step in enumerate(scenario.steps):
         gate, verb = "", "release"
         if isinstance(step, ReleaseStep):
@@ -182,6 +185,7 @@ def _expectation(table: Table) -> Expectation:
         completed_nodes=optional_texts("completed_nodes"),
         branches=optional_texts("branches"),
         turns=table.texts("turns"),
+        starts=optional_texts("starts"),
         nothing_made=table.flag("nothing_made"),
     )
     table.finish()
@@ -195,10 +199,12 @@ def _proof(table: Table) -> Proof:
         event=event,
         file=table.text("file") or None,
         scratch=table.text("scratch") or None,
+        answered=table.choice("answered", PROVIDERS, "") or None if table.has("answered") else None,
+        count=table.get("count", (int,), 1) if table.has("answered") else 1,
         run=table.text("run", "run"),
     )
-    if sum(part is not None for part in (proof.event, proof.file, proof.scratch)) != 1 and not (
+    if sum(part is not None for part in (proof.event, proof.file, proof.scratch, proof.answered)) != 1 and not (
         table.has("event") and event is None  # already complained about
     ):
-        table.problems.add(table.path, "a proof names exactly one of: event, file, scratch")
+        table.problems.add(table.path, "a proof names exactly one of: event, file, scratch, answered")
     return proof

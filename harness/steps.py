@@ -155,7 +155,7 @@ class StepRunner:
             logs_root=path(handle.logs_root),
             detach=step.detach,
             cxdb=self.scenario.cxdb is not CxdbMode.NONE,
-            extra=extra,
+            extra=(*self.sandbox.agents.run_args, *extra),
         )
         return self._engine.run_argv(request)
 

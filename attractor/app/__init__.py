@@ -12,17 +12,20 @@ from attractor.app.inspect import (
 )
 from attractor.app.life import RunResult, make_directory
 from attractor.app.peers import CxdbPeer, reach_cxdb
+from attractor.app.preflight import Check, Preflight, run_preflight, write_report
 from attractor.app.prune import prune_run
 from attractor.app.request import Plan, RunRequest, plan_run
 from attractor.app.resume import resume_run
-from attractor.app.start import preflight_report, start_run
+from attractor.app.start import start_run
 from attractor.app.stop import Stopped, stop_run
 
 __all__ = [
     "READY_FD_VARIABLE",
+    "Check",
     "CxdbPeer",
     "Launched",
     "Plan",
+    "Preflight",
     "RunRequest",
     "RunResult",
     "RunStatus",
@@ -35,12 +38,13 @@ __all__ = [
     "launch",
     "make_directory",
     "plan_run",
-    "preflight_report",
     "prune_run",
     "reach_cxdb",
     "remember_run",
     "resume_run",
+    "run_preflight",
     "start_run",
     "stop_run",
     "view_run",
+    "write_report",
 ]

@@ -19,6 +19,7 @@ from attractor.rundir import (
     Owner,
     is_held,
     last_event,
+    load_checkpoint,
     read_final,
     read_manifest,
     read_owner,
@@ -70,6 +71,8 @@ class RunView:
             "last_event": self.newest,
             "failure_reason": final.failure_reason if final else "",
             "failure_class": final.failure_class if final else "",
+            "total_tokens": final.total_tokens if final else None,
+            "cost_usd": final.cost_usd if final else None,
             "final_git_commit_sha": final.final_git_commit_sha if final else "",
             "cxdb_context_id": manifest.cxdb.context_id if manifest.cxdb else "",
             "resume_command": self.advice,
@@ -90,6 +93,22 @@ def view_run(logs_root: Path) -> RunView:
     else:
         status = RunStatus.CRASHED
     return RunView(manifest, layout, status, read_owner(layout), final, last_event(layout.progress))
+
+
+def newest_root(layout: Layout) -> Layout:
+    """The logs root of the newest loop restart; the base itself where there was none."""
+    count = 0
+    while layout.restart(count + 1).checkpoint.exists():
+        count += 1
+    return layout.restart(count)
+
+
+def checkpointed_commit(layout: Layout) -> str:
+    """The commit of the last finished node; '' where no checkpoint can be read."""
+    try:
+        return load_checkpoint(newest_root(layout)).commit_sha
+    except (RunDirectoryError, OSError):
+        return ""
 
 
 def remember_run(layout: Layout, run_id: str, environment: Mapping[str, str]) -> None:

@@ -10,19 +10,21 @@ from __future__ import annotations
 import random
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from attractor.app.setup import run_setup
-from attractor.contracts import CrashObserver, EventName, FailureClass, RunState, Workspace
+from attractor.backends import load_catalog
+from attractor.contracts import USAGE_COST, USAGE_TOKENS, CrashObserver, EventName, FailureClass, RunState, Workspace
 from attractor.cxdb import Journal, NoJournal
 from attractor.engine import Ending, RunLoop, StageRunner
 from attractor.errors import AttractorError, RunDirectoryError
 from attractor.graph import Graph
-from attractor.handlers import HANDLERS
+from attractor.handlers import handlers_for
 from attractor.processes import RUN_TOKEN_VARIABLE, StopRequest, end_run
 from attractor.rundir import (
     CheckpointStore,
@@ -30,6 +32,7 @@ from attractor.rundir import (
     Final,
     Layout,
     Manifest,
+    read_manifest,
     rfc3339,
     write_final,
     write_manifest,
@@ -46,7 +49,7 @@ _TERMINAL = {
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What became of a run. `status`: success, fail or canceled."""
+    """What became of a run. `unwritten`: what could not be recorded at its end, each with cause and remedy."""
 
     run_id: str
     logs_root: Path
@@ -54,6 +57,7 @@ class RunResult:
     run_branch: str
     final: Final
     already_finished: bool = False
+    unwritten: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -79,9 +83,11 @@ class Life:
         return self._finish(loop, ending)
 
     def _loop(self) -> RunLoop:
+        agents = self.manifest.policy.agents
+        catalog = load_catalog(Path(agents.catalog)) if agents.catalog and not agents.simulate else None
         stages = StageRunner(
             graph=self.graph,
-            handlers=HANDLERS,
+            handlers=handlers_for(agents, catalog, Path(self.environment.get("HOME") or "/")),
             events=self.events,
             turns=self.turns,
             stop=self.stop,
@@ -90,6 +96,7 @@ class Life:
             token=self.manifest.token,
             default_timeout_seconds=self.manifest.policy.stage_timeout_seconds,
             uniform=random.uniform,
+            leader_note=self.layout.leader_note,
         )
         return RunLoop(
             graph=self.graph,
@@ -104,6 +111,7 @@ class Life:
             observe=self.observe,
             timestamp=lambda: rfc3339(datetime.now(UTC)),
             initial_context=initial_context(self.graph),
+            limits=agents.limits,
         )
 
     def _stage_environment(self) -> dict[str, str]:
@@ -129,21 +137,30 @@ class Life:
             return loop.run()
         except AttractorError as error:
             return Ending("fail", error.message, FailureClass.DETERMINISTIC)
+        except OSError as error:
+            # The disk, a folder that was removed: the machine's, not ours.
+            return Ending("fail", f"the run cannot go on: {error}", FailureClass.DETERMINISTIC)
         except Exception as error:
             # Not a user's mistake: the trace goes to stderr (run.out when detached), the run still ends in order.
-            traceback.print_exc(file=sys.stderr)
+            with suppress(OSError, ValueError):
+                traceback.print_exc(file=sys.stderr)
             reason = f"internal error: {type(error).__name__}: {error}"
             return Ending("fail", reason, FailureClass.DETERMINISTIC)
 
     def _finish(self, loop: RunLoop, ending: Ending) -> RunResult:
+        """End what the run started, then make each record, whatever became of the others."""
         state = loop.state
-        self.events.emit(_TERMINAL[ending.status], **terminal_fields(ending, state))
+        end_run(self.manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_note=self.layout.leader_note)
+        losses: list[str] = []
+        with _noted(losses):
+            self.events.emit(_TERMINAL[ending.status], **terminal_fields(ending, state))
         self.observe("terminal_event")
-        CheckpointStore(loop.layout).close(state)
-        end_run(self.manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS)
-        final = self._settle(ending, state)
-        layouts = [self.layout] if loop.layout == self.layout else [self.layout, loop.layout]
-        write_final(layouts, final)
+        with _noted(losses):
+            CheckpointStore(loop.layout).close(state)
+        final = self._settle(ending, state, losses)
+        for layout in {loop.layout.root: loop.layout, self.layout.root: self.layout}.values():
+            with _noted(losses):
+                write_final([layout], final)
         self.observe("final_written")
         self.events.close()
         return RunResult(
@@ -152,13 +169,42 @@ class Life:
             self.workspace.path,
             self.manifest.run_branch,
             final,
+            unwritten=tuple(losses),
         )
 
-    def _settle(self, ending: Ending, state: RunState) -> Final:
-        self.turns.flush()
-        head, pending = self.turns.settle()
-        self.turns.close()
-        return final_of(self.manifest, ending, state, head, pending)
+    def _settle(self, ending: Ending, state: RunState, losses: list[str]) -> Final:
+        shipped = Shipped(self.turns.context_id)
+        with _noted(losses):
+            shipped = settle(self.turns)
+        return final_of(self.manifest, ending, state, shipped)
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """Where the run's turns are, as its end found them. `outage`: why some are missing."""
+
+    context_id: str = ""
+    head_turn_id: str = ""
+    pending: int = 0
+    outage: str = ""
+
+
+def settle(turns: Journal | NoJournal) -> Shipped:
+    """Wait for the last turns to be stored, within a bound, and close the journal."""
+    try:
+        head, pending = turns.settle()
+        return Shipped(turns.context_id, head, pending, turns.outage)
+    finally:
+        turns.close()
+
+
+@contextmanager
+def _noted(losses: list[str]) -> Iterator[None]:
+    """A step at the end of a run that must not keep the next ones from being made."""
+    try:
+        yield
+    except (AttractorError, OSError) as error:
+        losses.append(str(error))
 
 
 @dataclass(slots=True)
@@ -170,7 +216,8 @@ class _RestartFolders:
 
     def enter(self, layout: Layout) -> None:
         make_directory(layout.root)
-        write_manifest(layout, self.manifest)
+        # The file's own words: the CXDB context may have become another one since the run began.
+        write_manifest(layout, read_manifest(Layout(Path(self.manifest.logs_root))))
         self.events.mirror_into(layout)
 
 
@@ -201,7 +248,7 @@ def terminal_fields(ending: Ending, state: RunState) -> dict[str, Any]:
     }
 
 
-def final_of(manifest: Manifest, ending: Ending, state: RunState, head: str, pending: int) -> Final:
+def final_of(manifest: Manifest, ending: Ending, state: RunState, shipped: Shipped) -> Final:
     return Final(
         timestamp=rfc3339(datetime.now(UTC)),
         status=ending.status,
@@ -211,7 +258,10 @@ def final_of(manifest: Manifest, ending: Ending, state: RunState, head: str, pen
         failure_class=ending.failure_class.value if ending.failure_class else "",
         failed_node=ending.node_id,
         restart_count=state.restart_count,
-        cxdb_context_id=manifest.cxdb.context_id if manifest.cxdb else "",
-        cxdb_head_turn_id=head,
-        cxdb_pending_turns=pending,
+        cxdb_context_id=shipped.context_id,
+        cxdb_head_turn_id=shipped.head_turn_id,
+        cxdb_pending_turns=shipped.pending,
+        cxdb_outage=shipped.outage,
+        total_tokens=state.context.get(USAGE_TOKENS, 0),
+        cost_usd=state.context.get(USAGE_COST, 0.0),
     )

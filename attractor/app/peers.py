@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from attractor.config import Autostart, RunConfig
-from attractor.cxdb import CxdbConnection, publish_bundle
-from attractor.errors import CxdbError, CxdbUnreachable
+from attractor.contracts import EventName
+from attractor.cxdb import CxdbConnection, Journal, NoJournal, RunFacts, publish_bundle
+from attractor.errors import AttractorError, CxdbError, CxdbUnreachable
+from attractor.rundir import EventLog, Layout, Manifest, read_manifest, write_manifest
+
+IN_RUN_HTTP_SECONDS = 0.25
 
 
 @dataclass(slots=True)
@@ -36,6 +43,40 @@ def reach_cxdb(config: RunConfig, run_id: str) -> CxdbPeer:
             hint="start one (`attractor-harness cxdb` brings one along), name yours in the configuration "
             "(cxdb.binary_addr, cxdb.http_base_url), or pass --no-cxdb",
         ) from error
+
+
+def open_journal(
+    manifest: Manifest, peer: CxdbPeer | None, events: EventLog, layout: Layout, *, fresh: bool = False
+) -> Journal | NoJournal:
+    """The journal of a run, attached to `peer`'s connection, listening to `events`. `fresh`: its context is new."""
+    cxdb = manifest.cxdb
+    if peer is None or cxdb is None:
+        return NoJournal()
+    tag = f"attractor/{manifest.run_id}"
+    graph_dot = layout.graph.read_text(encoding="utf-8", errors="replace")
+    journal = Journal(
+        lambda timeout: CxdbConnection(peer.binary_addr, client_tag=tag, timeout_seconds=timeout),
+        RunFacts(manifest.run_id, cxdb.context_id, graph_dot),
+        layout.progress,
+        on_outage=lambda reason: events.emit(EventName.CXDB_DEGRADED, reason=reason),
+        on_recovery=lambda seconds, context_id: events.emit(
+            EventName.CXDB_RECOVERED, context_id=context_id, outage_ms=round(seconds * 1000)
+        ),
+        publish=lambda timeout: publish_bundle(peer.http_base_url, max(timeout, IN_RUN_HTTP_SECONDS)),
+        on_context=lambda context_id: note_context(layout, context_id),
+    )
+    journal.attach(peer.connection, fresh=fresh)
+    events.listen(journal.take)
+    return journal
+
+
+def note_context(layout: Layout, context_id: str) -> None:
+    """Let the manifest name the context the run's turns are in now. final.json will too, whatever becomes of this."""
+    with suppress(AttractorError):
+        manifest = read_manifest(layout)
+        if manifest.cxdb is not None:
+            cxdb = msgspec.structs.replace(manifest.cxdb, context_id=context_id)
+            write_manifest(layout, msgspec.structs.replace(manifest, cxdb=cxdb))
 
 
 def connect_cxdb(binary_addr: str, http_base_url: str, run_id: str) -> CxdbPeer:

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from attractor.app.inspect import RunStatus, RunView
 from attractor.errors import RunDirectoryError, WorkspaceError
 from attractor.processes import end_run
 from attractor.rundir import runs_home
-from attractor.workspace import remove_worktree
+from attractor.workspace import remove_tree, remove_worktree
 
 
-def prune_run(view: RunView, environment: Mapping[str, str], *, keep_branch: bool) -> None:
-    """Remove one run. Raises RunDirectoryError for one that is running."""
+def prune_run(view: RunView, environment: Mapping[str, str], *, keep_branch: bool) -> str:
+    """Remove one run. Says what of it had to be kept, and why; '' where nothing was.
+
+    Raises RunDirectoryError for one that is running, WorkspaceError for one whose files cannot be removed: its
+    manifest goes last, so it can be pruned once the cause is gone.
+    """
     if view.status is RunStatus.RUNNING:
         raise RunDirectoryError(
             f"run {view.manifest.run_id} is running", hint=f"attractor stop --logs-root {view.layout.root}"
         )
     manifest = view.manifest
-    end_run(manifest.token, grace_seconds=0.5)
+    end_run(manifest.token, grace_seconds=0.5, leader_note=view.layout.leader_note)
+    kept = ""
     if manifest.repo_path:
-        # A repository that is gone has taken branch and worktree with it.
-        with suppress(WorkspaceError):
-            branch = None if keep_branch else manifest.run_branch
-            remove_worktree(Path(manifest.repo_path), Path(manifest.worktree), branch)
-    shutil.rmtree(view.layout.root)
+        branch = None if keep_branch else manifest.run_branch
+        kept = _leave_repository(Path(manifest.repo_path), Path(manifest.worktree), branch)
+    for entry in view.layout.root.iterdir():
+        if entry != view.layout.manifest:
+            remove_tree(entry)
+    remove_tree(view.layout.root)
     pointer = runs_home(environment) / manifest.run_id
     if pointer.is_symlink():
         pointer.unlink()
+    return kept
+
+
+def _leave_repository(repository: Path, worktree: Path, branch: str | None) -> str:
+    try:
+        return remove_worktree(repository, worktree, branch)
+    except WorkspaceError as error:
+        if not repository.exists():
+            return ""  # it has taken branch and worktree with it
+        return f"what the run made in {repository} was kept: {error.message}"

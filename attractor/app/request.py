@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attractor.backends import canonical_provider, known_providers
 from attractor.config import RunConfig, load_run_config
-from attractor.errors import GraphError, RunDirectoryError, UsageError, WorkspaceError
+from attractor.errors import ConfigError, GraphError, RunDirectoryError, UsageError, WorkspaceError
 from attractor.graph import Graph
-from attractor.handlers import HANDLERS
+from attractor.handlers import HANDLER_TYPES
 from attractor.lint import validate_text
 from attractor.rundir import Layout, living_owner, runs_home
 from attractor.workspace import (
     RepositoryFacts,
-    branch_exists,
+    check_branch_free,
     check_prefix,
     check_run_id,
     inspect_repository,
@@ -40,6 +43,9 @@ class RunRequest:
     use_git: bool = True
     workdir: Path | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    simulate: bool = False
+    allow_test_shim: bool = False
+    force_models: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +71,11 @@ def plan_run(request: RunRequest) -> Plan:
     graph_path = request.cwd / request.graph
     graph_text = read_graph_file(graph_path)
     graph = runnable_graph(graph_text, str(graph_path))
-    config = load_run_config(request.cwd / request.config) if request.config else RunConfig()
+    config = _with_agents(load_run_config(request.cwd / request.config) if request.config else RunConfig(), request)
     prefix = check_prefix(config.run_branch_prefix, f"{config.file or 'defaults'}: git.run_branch_prefix")
     layout = Layout(_logs_root(request, run_id))
-    _check_unused(layout)
+    _check_recordable(layout.root)
+    check_unused(layout)
     notes: list[str] = []
     repository, branch = None, ""
     workdir = request.cwd / (request.workdir or "")
@@ -92,6 +99,24 @@ def plan_run(request: RunRequest) -> Plan:
         request.labels,
         tuple(notes),
     )
+
+
+def _with_agents(config: RunConfig, request: RunRequest) -> RunConfig:
+    """The configuration with what the command line says of agents; refuses what must be said twice."""
+    if config.agents.test_shim and not (request.allow_test_shim or request.simulate):
+        raise ConfigError(
+            "llm.cli_profile is test_shim, which puts other programs in the agents' place",
+            place=config.file,
+            hint="pass --allow-test-shim if that is what you want",
+        )
+    forced = {}
+    for name, model in request.force_models.items():
+        provider = canonical_provider(name)
+        if provider is None:
+            known = ", ".join(known_providers())
+            raise UsageError(f"--force-model {name}={model}: unknown provider; known are {known}")
+        forced[provider] = model
+    return replace(config, agents=replace(config.agents, simulate=request.simulate, force_models=forced))
 
 
 def _repository_folder(request: RunRequest, config: RunConfig) -> Path:
@@ -125,12 +150,12 @@ def runnable_graph(text: bytes, name: str) -> Graph:
     """The linted graph; GraphError where it has errors or nodes this engine has no handler for."""
     graph = validate_text(text, name).require()
     for node in graph.nodes.values():
-        if node.handler_type not in HANDLERS:
-            known = ", ".join(HANDLERS)
+        if node.handler_type not in HANDLER_TYPES:
+            known = ", ".join(HANDLER_TYPES)
             raise GraphError(
                 f"{node.span.place}: node {node.id} needs the handler {node.handler_type!r}, "
                 f"which this version does not have (it has: {known})",
-                hint="tool nodes (shape=parallelogram) run a shell command",
+                hint="agents (shape=box), tools (shape=parallelogram) and conditionals (shape=diamond) are there",
             )
     return graph
 
@@ -139,7 +164,10 @@ def runnable_graph(text: bytes, name: str) -> Graph:
 _HARMLESS = frozenset({"run.out", "run.lock", "run.pid", "run.pid.tmp", "preflight_report.json"})
 
 
-def _check_unused(layout: Layout) -> None:
+def check_unused(layout: Layout) -> None:
+    """Raise RunDirectoryError for a logs root that holds anything. Asked again once the lock is held: only then
+    the answer stays true.
+    """
     root = layout.root
     if layout.manifest.exists():
         owner = living_owner(layout)
@@ -157,12 +185,21 @@ def _check_unused(layout: Layout) -> None:
         )
 
 
+def _check_recordable(path: Path) -> None:
+    """The run's records are UTF-8: a path that this locale has no characters for would stop the run half made."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode(errors="replace")
+        raise UsageError(
+            f"the path {shown} is not text in this locale, whose encoding is {sys.getfilesystemencoding()}",
+            hint="set LC_ALL=C.UTF-8, or use a path whose name is UTF-8",
+        ) from error
+
+
 def _check_repository(facts: RepositoryFacts, branch: str, config: RunConfig, notes: list[str]) -> None:
-    if branch_exists(facts.root, branch):
-        raise WorkspaceError(
-            f"branch {branch} already exists in {facts.root}: this run id has been used",
-            hint="resume that run, or choose another --run-id",
-        )
+    _check_recordable(facts.root)
+    check_branch_free(facts.root, branch)
     if facts.dirty and config.require_clean:
         raise WorkspaceError(
             f"{facts.root} has uncommitted changes and git.require_clean is true",

@@ -6,22 +6,25 @@ the worktree back. The state comes from the checkpoint alone, the way onward fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, final_of
-from attractor.app.peers import CxdbPeer, connect_cxdb
+from attractor.app.inspect import checkpointed_commit, newest_root
+from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, Shipped, final_of, settle
+from attractor.app.peers import CxdbPeer, connect_cxdb, open_journal
 from attractor.app.request import runnable_graph
-from attractor.app.start import failed_final, initial_state, open_journal
+from attractor.app.setup import forget_setup
+from attractor.app.start import failed_final, initial_state
 from attractor.contracts import TERMINAL_EVENTS, CrashObserver, EventName, FailureClass, RunState, Workspace
-from attractor.cxdb import Journal, NoJournal
+from attractor.cxdb import RunFacts, turns_of
 from attractor.engine import Ending, checkpoint_fields, restart_fields
-from attractor.errors import AttractorError, CxdbUnreachable, RunDirectoryError
+from attractor.errors import AttractorError, CxdbError, CxdbUnreachable, GraphError, RunDirectoryError
 from attractor.graph import Graph
 from attractor.processes import StopRequest, end_run
 from attractor.rundir import (
@@ -37,7 +40,6 @@ from attractor.rundir import (
     read_final,
     read_manifest,
     write_final,
-    write_manifest,
 )
 from attractor.workspace import GitWorkspace, PlainFolder, restore_worktree
 
@@ -72,6 +74,9 @@ def resume_run(
     lock = acquire(layout)
     try:
         on_owned()
+        # First of all: whatever becomes of this, nobody must go on writing into a run that nobody watches.
+        end_run(manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_note=layout.leader_note)
+        observe("leftovers_ended")
         final = read_final(layout)
         if final is not None and final.status == "success":
             return _finished(layout, manifest, final)
@@ -82,10 +87,12 @@ def resume_run(
                 if final.status == "success":
                     return _finished(layout, manifest, final)
             life = _revive(layout, manifest, final, history, environment, stop, on_events, observe)
-        except AttractorError as error:
+        except (RunDirectoryError, GraphError) as error:
+            # Damage: it can never be resumed as it is. Anything else (CXDB away, a moved branch) may pass, and a
+            # crashed run stays a crashed one.
             if final is None:
                 with suppress(AttractorError):
-                    write_final([layout], failed_final(manifest.run_id, error))
+                    write_final([layout], _damaged_final(layout, manifest, error))
             raise
         return life.live()
     finally:
@@ -107,7 +114,28 @@ def _same(one: Path, other: Path) -> bool:
         return False
 
 
+def _damaged_final(layout: Layout, manifest: Manifest, error: AttractorError) -> Final:
+    return msgspec.structs.replace(
+        failed_final(manifest.run_id, error),
+        final_git_commit_sha=checkpointed_commit(layout),
+        cxdb_context_id=manifest.cxdb.context_id if manifest.cxdb else "",
+    )
+
+
 def _finished(layout: Layout, manifest: Manifest, final: Final) -> RunResult:
+    """Nothing is left to run. Turns that CXDB still lacks are shipped, where it is back."""
+    if final.cxdb_pending_turns and manifest.cxdb is not None:
+        shipped = _settle_turns(layout, manifest)
+        if shipped.pending < final.cxdb_pending_turns:
+            final = msgspec.structs.replace(
+                final,
+                cxdb_context_id=shipped.context_id,
+                cxdb_head_turn_id=shipped.head_turn_id,
+                cxdb_pending_turns=shipped.pending,
+                cxdb_outage=shipped.outage,
+            )
+            current = newest_root(layout)
+            write_final([layout] if current == layout else [layout, current], final)
     return RunResult(
         manifest.run_id, layout.root, Path(manifest.worktree), manifest.run_branch, final, already_finished=True
     )
@@ -123,23 +151,25 @@ def _write_missing_final(layout: Layout, manifest: Manifest, terminal: Event) ->
         FailureClass(failure_class) if failure_class else None,
         terminal.get("node_id", ""),
     )
-    head, pending = _settle_turns(layout, manifest)
+    shipped = _settle_turns(layout, manifest)
     CheckpointStore(current).close(state)
-    end_run(manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS)
-    final = final_of(manifest, ending, state, head, pending)
+    final = final_of(manifest, ending, state, shipped)
     write_final([layout] if current == layout else [layout, current], final)
     return final
 
 
-def _settle_turns(layout: Layout, manifest: Manifest) -> tuple[str, int]:
+def _settle_turns(layout: Layout, manifest: Manifest) -> Shipped:
+    """Ship what CXDB lacks of a run that has ended; where it cannot be reached, all of it counts as lacking."""
     events = EventLog(layout, manifest.run_id)
     try:
-        _, turns = _journal(layout, manifest, _reach_again(manifest), events)
-        head, pending = turns.settle()
-        turns.close()
+        return settle(open_journal(manifest, _reach_again(manifest), events, layout))
+    except CxdbError as error:
+        context_id = manifest.cxdb.context_id if manifest.cxdb else ""
+        facts = RunFacts(manifest.run_id, context_id, "")
+        made = sum(len(turns_of(event, facts)) for event in read_events(layout.progress))
+        return Shipped(context_id, "", made, error.message)
     finally:
         events.close()
-    return head, pending
 
 
 def runnable_graph_of(layout: Layout) -> Graph:
@@ -167,10 +197,8 @@ def _revive(
     state, current = load_state(layout, manifest, graph, history)
     _check_fits(state, graph, current)
     peer = _reach_again(manifest)
-    end_run(manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS)
-    observe("leftovers_ended")
-    fresh = not Path(manifest.worktree).exists()
-    workspace = _restore_workspace(manifest, state)
+    with _watched_for_remaking(layout, manifest):
+        workspace = _restore_workspace(manifest, state)
     observe("worktree_restored")
     _rerun_failed_node(graph, state, final, current)
     _keep_old_final(layout, current, history.resumes)
@@ -178,11 +206,11 @@ def _revive(
     on_events(events)
     if state.restart_count:
         events.mirror_into(current)
-    manifest, turns = _journal(layout, manifest, peer, events)
+    turns = open_journal(manifest, peer, events, layout)
     _reconcile(events, state, current, history)
     events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, final))
     turns.flush()
-    return Life(manifest, graph, state, layout, workspace, events, turns, stop, environment, observe, needs_setup=fresh)
+    return Life(manifest, graph, state, layout, workspace, events, turns, stop, environment, observe, needs_setup=True)
 
 
 def read_history(layout: Layout) -> History:
@@ -203,10 +231,8 @@ def read_history(layout: Layout) -> History:
 
 def load_state(layout: Layout, manifest: Manifest, graph: Graph, history: History) -> tuple[RunState, Layout]:
     """The newest state and the logs root it was saved in."""
-    count = 0
-    while layout.restart(count + 1).checkpoint.exists():
-        count += 1
-    current = layout.restart(count)
+    current = newest_root(layout)
+    count = 0 if current == layout else int(current.root.name.rpartition("-")[2])
     if count == 0 and not current.checkpoint.exists() and history.last_checkpoint == 0:
         return initial_state(graph, manifest), current  # died before the first checkpoint: nothing was done yet
     if history.last_restart > count:
@@ -252,6 +278,24 @@ def _restore_workspace(manifest: Manifest, state: RunState) -> Workspace:
     return GitWorkspace(repository, worktree, manifest.run_branch, state.commit_sha)
 
 
+@contextmanager
+def _watched_for_remaking(layout: Layout, manifest: Manifest) -> Iterator[None]:
+    """Forget the setup where the worktree is made anew meanwhile, also where that is interrupted."""
+    worktree = Path(manifest.worktree)
+    if manifest.repo_path and not (worktree / ".git").exists():
+        forget_setup(layout)
+        yield
+        return
+    # Held open, so that the number of the folder cannot be given to a new one.
+    held = os.open(worktree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield
+        if not os.path.samestat(os.fstat(held), worktree.stat()):
+            forget_setup(layout)
+    finally:
+        os.close(held)
+
+
 def _rerun_failed_node(graph: Graph, state: RunState, final: Final | None, current: Layout) -> None:
     """After a failure, the node that failed is next. Saved, so that a crash before it finishes does not lose it."""
     if final is not None and final.status == "fail" and final.failed_node in graph.nodes:
@@ -264,24 +308,6 @@ def _keep_old_final(layout: Layout, current: Layout, resumes: int) -> None:
     for place in {layout, current}:
         if place.final.exists():
             place.final.rename(place.root / f"final.{resumes}.json")
-
-
-def _journal(
-    layout: Layout, manifest: Manifest, peer: CxdbPeer | None, events: EventLog
-) -> tuple[Manifest, Journal | NoJournal]:
-    """The journal, and the manifest, changed where the server had forgotten the run's context."""
-    if peer is None or manifest.cxdb is None:
-        return manifest, NoJournal()
-    try:
-        return manifest, open_journal(manifest, peer, events, layout)
-    except CxdbUnreachable:
-        # A real CXDB forgets all contexts when it restarts. The whole history goes into a new one.
-        peer = connect_cxdb(peer.binary_addr, peer.http_base_url, manifest.run_id)
-        context_id = str(peer.connection.create_context().context_id)
-        cxdb = msgspec.structs.replace(manifest.cxdb, context_id=context_id, registry_bundle_id=peer.bundle_id)
-        manifest = msgspec.structs.replace(manifest, cxdb=cxdb)
-        write_manifest(layout, manifest)
-        return manifest, open_journal(manifest, peer, events, layout)
 
 
 def _reconcile(events: EventLog, state: RunState, current: Layout, history: History) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from attractor.contracts import EventName
 from attractor.errors import WorkspaceError
 from attractor.processes import Limits, StopRequest, describe_exit, last_line, run_command
-from attractor.rundir import EventLog, Layout, Policy
+from attractor.rundir import EventLog, Layout, Policy, write_atomic
 
 
 def run_setup(
@@ -20,12 +20,18 @@ def run_setup(
     events: EventLog,
     stop: StopRequest,
 ) -> None:
-    """Run each command with `sh -c`; WorkspaceError for the first that fails. Output is kept in `setup.d/`."""
-    if not policy.setup_commands:
-        return
+    """Run each command with `sh -c`, unless they have all succeeded in this worktree before; WorkspaceError for the
+    first that fails. Output is kept in `setup.d/`.
+
+    A life that ends before the last one has succeeded leaves no mark, and the next one runs them all again.
+    """
     folder = layout.setup
+    if not policy.setup_commands or layout.setup_done.exists():
+        return
     folder.mkdir(mode=0o700, exist_ok=True)
     for number, command in enumerate(policy.setup_commands, start=1):
+        if stop.requested:
+            return
         stderr = folder / f"{number}.stderr.log"
         started = time.monotonic()
         result = run_command(
@@ -44,6 +50,14 @@ def run_setup(
             exit_code=exit_code,
             duration_ms=round((time.monotonic() - started) * 1000),
         )
-        if exit_code != 0 and not result.stopped:
+        if result.stopped:
+            return
+        if exit_code != 0:
             how = "timed out" if exit_code is None else f"ended with {describe_exit(exit_code)}"
             raise WorkspaceError(f"setup command {number} {how}: {command}: {last_line(stderr)}".rstrip(": "))
+    write_atomic(layout.setup_done, b"")
+
+
+def forget_setup(layout: Layout) -> None:
+    """The worktree is another one: what stood in the last one does not count."""
+    layout.setup_done.unlink(missing_ok=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import attractor
 from attractor.app.life import Life, RunResult, initial_context, make_directory
-from attractor.app.peers import CxdbPeer, reach_cxdb
-from attractor.app.request import Plan
-from attractor.contracts import CrashObserver, EventName, FailureClass, RunState, Workspace
-from attractor.cxdb import CxdbConnection, Journal, NoJournal, RunFacts
+from attractor.app.peers import CxdbPeer, open_journal
+from attractor.app.preflight import Preflight, pass_preflight, write_report
+from attractor.app.request import Plan, check_unused
+from attractor.contracts import AgentSettings, CrashObserver, EventName, FailureClass, RunState, Workspace
 from attractor.engine import Ending
 from attractor.errors import AttractorError
 from attractor.graph import Graph
@@ -23,7 +25,6 @@ from attractor.rundir import (
     CxdbManifest,
     EventLog,
     Final,
-    Layout,
     Manifest,
     Policy,
     acquire,
@@ -51,13 +52,14 @@ def start_run(
     Raises AttractorError for what stops a run before it owns its directory; after that every end, a failed
     one too, is a RunResult and a final.json.
     """
-    peer = reach_cxdb(plan.config, plan.run_id) if plan.use_cxdb else None
+    preflight = pass_preflight(plan, environment)
     make_directory(plan.layout.root)
     lock = acquire(plan.layout)
     try:
+        check_unused(plan.layout)
         on_owned()
         try:
-            life = _initialize(plan, peer, environment, stop, on_events, observe)
+            life = _initialize(plan, preflight, environment, stop, on_events, observe)
         except AttractorError as error:
             _fail_before_life(plan, error)
             raise
@@ -68,7 +70,7 @@ def start_run(
 
 def _initialize(
     plan: Plan,
-    peer: CxdbPeer | None,
+    preflight: Preflight,
     environment: Mapping[str, str],
     stop: StopRequest,
     on_events: Callable[[EventLog], None],
@@ -77,8 +79,9 @@ def _initialize(
     layout = plan.layout
     write_atomic(layout.graph, plan.graph_text)
     write_atomic(layout.run_config, pretty_json(plan.config.written))
-    write_atomic(layout.preflight_report, pretty_json(preflight_report(plan, peer)))
-    manifest = _manifest(plan, peer)
+    write_report(plan, preflight)
+    peer = preflight.peer
+    manifest = _manifest(plan, peer, keep_catalog(plan))
     write_manifest(layout, manifest)
     observe("manifest_written")
     workspace = _make_workspace(plan)
@@ -88,7 +91,7 @@ def _initialize(
     observe("first_checkpoint")
     events = EventLog(layout, plan.run_id)
     on_events(events)
-    turns = open_journal(manifest, peer, events, layout)
+    turns = open_journal(manifest, peer, events, layout, fresh=True)
     events.emit(EventName.RUN_STARTED, **started_fields(manifest))
     return Life(
         manifest,
@@ -105,7 +108,19 @@ def _initialize(
     )
 
 
-def _manifest(plan: Plan, peer: CxdbPeer | None) -> Manifest:
+def keep_catalog(plan: Plan) -> AgentSettings:
+    """The agents' settings with the run's own copy of the model catalogue: a run must not change under a download."""
+    settings = plan.config.agents
+    if plan.config.catalog is None:
+        return settings
+    content = plan.config.catalog.read_bytes()
+    make_directory(plan.layout.catalog.parent)
+    write_atomic(plan.layout.catalog, content)
+    digest = hashlib.sha256(content).hexdigest()
+    return replace(settings, catalog=str(plan.layout.catalog), catalog_sha256=digest)
+
+
+def _manifest(plan: Plan, peer: CxdbPeer | None, agents: AgentSettings) -> Manifest:
     repository = plan.repository
     return Manifest(
         run_id=plan.run_id,
@@ -124,6 +139,7 @@ def _manifest(plan: Plan, peer: CxdbPeer | None) -> Manifest:
             stage_timeout_seconds=plan.config.stage_timeout_seconds,
             setup_commands=plan.config.setup_commands,
             setup_timeout_seconds=plan.config.setup_timeout_seconds,
+            agents=agents,
         ),
         token=new_token(),
         engine_version=attractor.__version__,
@@ -159,24 +175,6 @@ def initial_state(graph: Graph, manifest: Manifest) -> RunState:
     )
 
 
-def open_journal(manifest: Manifest, peer: CxdbPeer | None, events: EventLog, layout: Layout) -> Journal | NoJournal:
-    """The journal of a run, attached to `peer`'s connection, listening to `events`."""
-    if peer is None or manifest.cxdb is None:
-        return NoJournal()
-    tag = f"attractor/{manifest.run_id}"
-    facts = RunFacts(manifest.cxdb.context_id, layout.graph.read_text(encoding="utf-8", errors="replace"))
-    journal = Journal(
-        lambda timeout: CxdbConnection(peer.binary_addr, client_tag=tag, timeout_seconds=timeout),
-        facts,
-        layout.progress,
-        on_outage=lambda reason: events.emit(EventName.CXDB_DEGRADED, reason=reason),
-        on_recovery=lambda seconds: events.emit(EventName.CXDB_RECOVERED, outage_ms=round(seconds * 1000)),
-    )
-    journal.attach(peer.connection)
-    events.listen(journal.take)
-    return journal
-
-
 def started_fields(manifest: Manifest) -> dict[str, Any]:
     return {
         "graph_name": manifest.name,
@@ -190,29 +188,10 @@ def started_fields(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def preflight_report(plan: Plan, peer: CxdbPeer | None) -> dict[str, Any]:
-    """What was checked before the run, as it stands in preflight_report.json."""
-    repository = plan.repository
-    checks = [
-        {"check": "graph", "ok": True, "detail": f"{len(plan.graph.nodes)} nodes, no errors"},
-        {"check": "run_id", "ok": True, "detail": plan.run_id},
-        {
-            "check": "repository",
-            "ok": True,
-            "detail": f"{repository.root} at {repository.base_sha}" if repository else "not used (--no-git)",
-        },
-        {
-            "check": "cxdb",
-            "ok": True,
-            "detail": f"{peer.binary_addr} and {peer.http_base_url}" if peer else "not used (--no-cxdb)",
-        },
-    ]
-    notes = [{"check": "note", "ok": True, "detail": note} for note in plan.notes]
-    return {"run_id": plan.run_id, "ok": True, "checks": [*checks, *notes]}
-
-
 def _fail_before_life(plan: Plan, error: AttractorError) -> None:
     """The directory is ours and no life began: say so in final.json, and let the error go its way."""
+    if plan.layout.final.exists():
+        return
     with suppress(AttractorError):
         write_final([plan.layout], failed_final(plan.run_id, error))
 

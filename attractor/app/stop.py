@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attractor.app.inspect import RunStatus, view_run
+from attractor.app.inspect import RunStatus, checkpointed_commit, newest_root, view_run
 from attractor.contracts import FailureClass
 from attractor.errors import RunDirectoryError
 from attractor.processes import end_run
@@ -80,18 +80,19 @@ def _finish_for(layout: Layout) -> RunStatus:
     lock = acquire(layout)
     try:
         view = view_run(layout.root)
-        end_run(view.manifest.token, grace_seconds=0.5)
+        end_run(view.manifest.token, grace_seconds=0.5, leader_note=layout.leader_note)
         if view.final is None:
             final = Final(
                 timestamp=rfc3339(datetime.now(UTC)),
                 status="canceled",
                 run_id=view.manifest.run_id,
-                final_git_commit_sha="",
+                final_git_commit_sha=checkpointed_commit(layout),
                 failure_reason="killed by attractor stop --force",
                 failure_class=FailureClass.CANCELED.value,
                 cxdb_context_id=view.manifest.cxdb.context_id if view.manifest.cxdb else "",
             )
-            write_final([layout], final)
+            current = newest_root(layout)
+            write_final([layout] if current == layout else [layout, current], final)
     finally:
         lock.release()
     return RunStatus.CANCELED

@@ -5,8 +5,6 @@ A command's module, and with it everything the command needs, is imported when t
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
@@ -14,6 +12,7 @@ from typing import Final
 import click
 
 from attractor import __version__
+from attractor.cli import output
 from attractor.errors import AttractorError, InternalError
 
 # command -> (module, attribute, help for the list of commands, which must not import the module)
@@ -57,35 +56,42 @@ def attractor() -> None:
     """Run agent pipelines written as DOT graphs: one commit a finished node, resumable after any crash."""
 
 
+# Their exit code tells how the run ended, whether or not anybody reads what they print.
+OWN_CODE: Final = frozenset({"run", "resume"})
+
+
 def run_cli(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. Never lets a traceback out for a user's mistake."""
+    output.plug_missing_streams()
+    code = _exit_code(arguments)
+    if not output.finish() and not (arguments and arguments[0] in OWN_CODE):
+        return code or 1
+    return code
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
     try:
         code = attractor.main(args=list(arguments), prog_name="attractor", standalone_mode=False)
-        _flush()
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
     except click.ClickException as error:
-        error.show()
+        output.quietly(error.show)
         return error.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         return 130
     except AttractorError as error:
         _show(error)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone; what Python flushes at exit must not complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.filename is None:  # what reads files and sockets names them: this came from printing
+            output.lost(error)
+        else:
+            output.say(f"attractor: error: {error}")
         return 1
-    except KeyboardInterrupt:
-        return 130
     return code if isinstance(code, int) else 0
 
 
-def _flush() -> None:
-    sys.stdout.flush()
-
-
 def _show(error: AttractorError) -> None:
-    click.echo(f"attractor: error: {error}", err=True)
+    output.say(f"attractor: error: {error}")
     if isinstance(error, InternalError):
-        click.echo("  this is a defect of attractor: please report it with the command you ran", err=True)
+        output.say("  this is a defect of attractor: please report it with the command you ran")

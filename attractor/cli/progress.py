@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from attractor.cli.output import say
+
 Event = dict[str, Any]
 
 
@@ -46,7 +48,7 @@ def line_of(event: Event) -> str | None:
 
 
 def show(event: Event, _line: bytes) -> None:
-    """An `EventLog` listener that prints."""
+    """An `EventLog` listener that prints, as long as there is somebody to print for."""
     line = line_of(event)
     if line is not None:
-        click.echo(line, err=True)
+        say(line)

@@ -20,16 +20,17 @@ from attractor.app import (
     launch,
     make_directory,
     plan_run,
-    preflight_report,
-    reach_cxdb,
     remember_run,
     resume_run,
+    run_preflight,
     start_run,
+    write_report,
 )
+from attractor.cli.output import say, tolerated
 from attractor.cli.progress import show
 from attractor.errors import UsageError
 from attractor.processes import StopRequest
-from attractor.rundir import EventLog, Layout, pretty_json, write_atomic
+from attractor.rundir import EventLog, Layout
 
 EXIT_CODES = {"success": 0, "fail": 1}
 
@@ -57,6 +58,11 @@ class LabelType(click.ParamType[tuple[str, str]]):
 @click.option("--no-cxdb", is_flag=True, help="Do not record the run in CXDB.")
 @click.option("--no-git", is_flag=True, help="No worktree, no commits: stages run in --workdir.")
 @click.option("--workdir", metavar="D", help="With --no-git: where stages run (default: here).")
+@click.option("--simulate", is_flag=True, help="Start no agent program: stages follow their simulate attribute.")
+@click.option("--allow-test-shim", is_flag=True, help="Accept llm.cli_profile: test_shim.")
+@click.option(
+    "--force-model", "force_models", type=LabelType(), multiple=True, help="PROVIDER=MODEL for its nodes; repeatable."
+)
 @click.option("--label", "labels", type=LabelType(), multiple=True, help="Kept in the manifest; repeatable.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
@@ -70,7 +76,7 @@ def run(**options: Any) -> int:
     request = _request(options)
     plan = plan_run(request)
     for note in plan.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
     if options["preflight"]:
         return _preflight(plan)
     if options["detach"]:
@@ -128,6 +134,9 @@ def _request(options: dict[str, Any]) -> RunRequest:
         use_git=not options["no_git"],
         workdir=Path(options["workdir"]) if options["workdir"] else None,
         labels=dict(options["labels"]),
+        simulate=options["simulate"],
+        allow_test_shim=options["allow_test_shim"],
+        force_models=dict(options["force_models"]),
     )
 
 
@@ -162,14 +171,13 @@ def _shower(quiet: bool) -> Callable[[EventLog], None]:
 
 
 def _preflight(plan: Plan) -> int:
-    peer = reach_cxdb(plan.config, plan.run_id) if plan.use_cxdb else None
-    report = preflight_report(plan, peer)
+    preflight = run_preflight(plan, os.environ)
     make_directory(plan.layout.root)
-    write_atomic(plan.layout.preflight_report, pretty_json(report))
-    for check in report["checks"]:
-        click.echo(f"{check['check']}: {'ok' if check['ok'] else 'FAIL'}: {check['detail']}")
+    write_report(plan, preflight)
+    for check in preflight.checks:
+        click.echo(f"{check.check}: {'ok' if check.ok else 'FAIL'}: {check.detail}")
     click.echo(f"preflight_report={plan.layout.preflight_report}")
-    return 0
+    return 0 if preflight.ok else 1
 
 
 def _detach(plan: Plan, options: dict[str, Any]) -> int:
@@ -196,6 +204,10 @@ def _child_arguments(plan: Plan, options: dict[str, Any]) -> list[str]:
     if options["no_git"]:
         arguments += ["--no-git", "--workdir", str(plan.workdir)]
     arguments += ["--no-cxdb"] if options["no_cxdb"] else []
+    arguments += ["--simulate"] if options["simulate"] else []
+    arguments += ["--allow-test-shim"] if options["allow_test_shim"] else []
+    for key, value in options["force_models"]:
+        arguments += ["--force-model", f"{key}={value}"]
     for key, value in options["labels"]:
         arguments += ["--label", f"{key}={value}"]
     return arguments
@@ -212,25 +224,31 @@ def _report(result: RunResult, stop: StopRequest, *, as_json: bool) -> int:
     }
     if as_json:
         facts |= {"status": final.status, "failure_reason": final.failure_reason, "failure_class": final.failure_class}
-    _print(facts, as_json=as_json)
+    with tolerated():
+        _print(facts, as_json=as_json)
     if result.already_finished:
-        click.echo(f"run {result.run_id} has already finished with success; nothing was done", err=True)
+        say(f"run {result.run_id} has already finished with success; nothing was run")
     if final.cxdb_pending_turns:
-        click.echo(f"CXDB lacks {final.cxdb_pending_turns} turns of this run: it could not be reached", err=True)
+        say(f"CXDB lacks {final.cxdb_pending_turns} turns of this run: it could not be reached")
     if final.status != "success":
         _explain(result)
+    if result.unwritten:
+        many = len(result.unwritten)
+        say(f"attractor: run {result.run_id} has ended, but {many} of its records could not be written:")
+        say("\n".join(f"  {loss}" for loss in result.unwritten))
     if final.status == "canceled":
         return 128 + stop.signal_number if stop.requested else 1
-    return EXIT_CODES[final.status]
+    # Whoever waits for final.json must not be told of a success that is not on disk.
+    return EXIT_CODES[final.status] if final.status != "success" or not result.unwritten else 1
 
 
 def _explain(result: RunResult) -> None:
     final = result.final
     word = "was canceled" if final.status == "canceled" else "failed"
     klass = f" ({final.failure_class})" if final.failure_class and final.status == "fail" else ""
-    click.echo(f"attractor: run {result.run_id} {word}: {final.failure_reason}{klass}", err=True)
-    click.echo(f"  details: {Layout(result.logs_root).final}", err=True)
-    click.echo(f"  go on:   attractor resume --logs-root {result.logs_root}", err=True)
+    say(f"attractor: run {result.run_id} {word}: {final.failure_reason}{klass}")
+    say(f"  details: {Layout(result.logs_root).final}")
+    say(f"  go on:   attractor resume --logs-root {result.logs_root}")
 
 
 def _print(facts: dict[str, str], *, as_json: bool) -> None:

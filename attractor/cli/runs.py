@@ -72,7 +72,17 @@ def _show(view: RunView, *, as_json: bool) -> None:
         click.echo(json.dumps(data, indent=2))
         return
     click.echo(f"status={click.style(view.status.value, fg=_COLOURS[view.status.value])}")
-    for key in ("run_id", "logs_root", "run_branch", "pid", "failure_reason", "failure_class", "final_git_commit_sha"):
+    for key in (
+        "run_id",
+        "logs_root",
+        "run_branch",
+        "pid",
+        "failure_reason",
+        "failure_class",
+        "total_tokens",
+        "cost_usd",
+        "final_git_commit_sha",
+    ):
         if data[key]:
             click.echo(f"{key}={data[key]}")
     if view.newest:
@@ -157,6 +167,6 @@ def prune(run_ids: tuple[str, ...], finished: bool, keep_branch: bool) -> int:
         else [find_run(run_id, os.environ) for run_id in run_ids]
     )
     for view in views:
-        prune_run(view, os.environ, keep_branch=keep_branch)
-        click.echo(f"pruned {view.manifest.run_id}")
+        kept = prune_run(view, os.environ, keep_branch=keep_branch)
+        click.echo(f"pruned {view.manifest.run_id}" + (f"; {kept}" if kept else ""))
     return 0

@@ -9,11 +9,13 @@ from typing import Any
 
 from attractor.config.document import Value, read_document
 from attractor.config.schema import RUN_CONFIG
+from attractor.contracts import AgentSettings, ProviderSettings, SpendLimits
 
 DEFAULT_BINARY_ADDR = "127.0.0.1:9009"
 DEFAULT_HTTP_BASE_URL = "http://127.0.0.1:9010"
 DEFAULT_BRANCH_PREFIX = "attractor/run"
 DEFAULT_SETUP_TIMEOUT_MS = 600_000
+DEFAULT_STALL_TIMEOUT_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class RunConfig:
     setup_commands: tuple[str, ...] = ()
     setup_timeout_seconds: float = DEFAULT_SETUP_TIMEOUT_MS / 1000
     stage_timeout_seconds: float | None = None
+    agents: AgentSettings = field(default_factory=AgentSettings)
+    catalog: Path | None = None
     written: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -64,7 +68,29 @@ def run_config_of(document: Value) -> RunConfig:
         setup_commands=tuple(setup.get("commands", ())),
         setup_timeout_seconds=setup.get("timeout_ms", DEFAULT_SETUP_TIMEOUT_MS) / 1000,
         stage_timeout_seconds=stage_timeout_ms / 1000 if stage_timeout_ms else None,
+        agents=_agents(data),
+        catalog=data.get("modeldb", {}).get("openrouter_model_info_path"),
         written=_plain(data),
+    )
+
+
+def _agents(data: Mapping[str, Any]) -> AgentSettings:
+    llm, policy = data.get("llm", {}), data.get("runtime_policy", {})
+    stall_ms = policy.get("stall_timeout_ms", DEFAULT_STALL_TIMEOUT_MS)
+    return AgentSettings(
+        providers={
+            name: ProviderSettings(
+                str(settings.get("executable", "")),
+                tuple(settings.get("failover", ())),
+                settings.get("model", ""),
+                settings.get("api", {}).get("base_url", ""),
+            )
+            for name, settings in llm.get("providers", {}).items()
+        },
+        test_shim=llm.get("cli_profile") == "test_shim",
+        stall_timeout_seconds=stall_ms / 1000 if stall_ms else None,
+        stall_check_seconds=policy.get("stall_check_interval_ms", 5000) / 1000,
+        limits=SpendLimits(policy.get("max_cost_usd"), policy.get("max_tokens")),
     )
 
 

@@ -161,6 +161,7 @@ RUN_CONFIG = Section(
                             "backend": choice("cli", "api"),
                             "executable": path,
                             "failover": texts,
+                            "model": text,
                             "api": Section(
                                 {
                                     "protocol": text,

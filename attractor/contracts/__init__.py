@@ -1,5 +1,13 @@
 """Values and protocols shared by the engine and the parts around it."""
 
+from attractor.contracts.agents import (
+    USAGE_COST,
+    USAGE_TOKENS,
+    AgentSettings,
+    ProviderSettings,
+    SpendLimits,
+    over_limit,
+)
 from attractor.contracts.events import TERMINAL_EVENTS, EventName
 from attractor.contracts.outcome import FailureClass, Outcome, Status
 from attractor.contracts.ports import (
@@ -17,6 +25,9 @@ from attractor.contracts.state import Finished, RunState
 
 __all__ = [
     "TERMINAL_EVENTS",
+    "USAGE_COST",
+    "USAGE_TOKENS",
+    "AgentSettings",
     "CommitInfo",
     "Committed",
     "CrashObserver",
@@ -26,10 +37,13 @@ __all__ = [
     "Finished",
     "Handler",
     "Outcome",
+    "ProviderSettings",
     "RunState",
+    "SpendLimits",
     "StageRun",
     "Status",
     "Stop",
     "TurnSink",
     "Workspace",
+    "over_limit",
 ]

@@ -21,6 +21,8 @@ class EventName(StrEnum):
     STAGE_ATTEMPT_START = "stage_attempt_start"  # node_id handler attempt max_attempts visit command
     STAGE_ATTEMPT_END = "stage_attempt_end"  # node_id attempt status failure_* duration_ms will_retry
     STAGE_HEARTBEAT = "stage_heartbeat"  # node_id attempt elapsed_ms
+    AGENT_FAILOVER = "agent_failover"  # node_id from_provider to_provider to_model reason
+    AGENT_ESCALATION = "agent_escalation"  # node_id attempt provider model
     STAGE_RETRY_SLEEP = "stage_retry_sleep"  # node_id attempt delay_ms
     STAGE_RETRY_BLOCKED = "stage_retry_blocked"  # node_id attempt failure_class failure_reason
     EDGE_SELECTED = "edge_selected"  # from to rule label condition loop_restart

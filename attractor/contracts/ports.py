@@ -6,14 +6,14 @@ The engine loop sees only these. Their real implementations are `workspace`, `ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from attractor.contracts.events import EventName
 from attractor.contracts.outcome import Outcome
-from attractor.graph import Graph, Node
+from attractor.graph import Edge, Graph, Node
 
 
 class EventSink(Protocol):
@@ -82,16 +82,23 @@ class Workspace(Protocol):
 class StageRun:
     """All that a handler may know about the attempt it is to make."""
 
+    run_id: str
     graph: Graph
     node: Node
+    incoming: Edge | None
     context: Mapping[str, Any]
+    completed: Sequence[str]
+    outcomes: Mapping[str, Outcome]
     stage_dir: Path
     worktree: Path
     environment: Mapping[str, str]
     attempt: int
+    max_attempts: int
     timeout_seconds: float | None
+    leader_note: Path
     stop: Stop
     heartbeat: Callable[[float], None]
+    emit: Callable[..., object]
 
 
 class Handler(Protocol):

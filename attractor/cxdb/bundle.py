@@ -124,6 +124,7 @@ FIELDS: Final[dict[str, dict[str, tuple[int, str]]]] = {
         "failure_class": (6, _S),
     },
 }
+RUN_ID_TAG: Final = 1  # in every type
 SEQ_TAG: Final = 100
 PART_TAG: Final = 101
 

@@ -16,7 +16,6 @@ from attractor.cxdb import frames
 from attractor.cxdb.frames import Frame, FrameReader, Head, Message, StoredTurn
 from attractor.errors import ConfigError, CxdbOutcomeUnknown, CxdbProtocolError, CxdbUnreachable
 
-CONNECT_TIMEOUT_SECONDS = 3.0
 REPLY_TIMEOUT_SECONDS = 5.0
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
@@ -24,9 +23,19 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 def split_address(address: str, place: str = "cxdb.binary_addr") -> tuple[str, int]:
     """`host:port` (IPv6 hosts in brackets) as a pair. ConfigError for anything else."""
     host, separator, port = address.rpartition(":")
-    if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
+    host = host.removeprefix("[").removesuffix("]")
+    number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0
+    if not separator or not is_host(host) or not 0 < number < 65536:
         raise ConfigError(f"{address!r} is not an address", place=place, hint="write host:port, such as 127.0.0.1:9009")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    return host, number
+
+
+def is_host(name: str) -> bool:
+    """Whether a name can be looked up at all: what IDNA refuses would end the look-up with a UnicodeError."""
+    try:
+        return bool(name.encode("idna")) and "\0" not in name
+    except UnicodeError:
+        return False
 
 
 class CxdbConnection:
@@ -36,27 +45,31 @@ class CxdbConnection:
     requests unanswered; CxdbProtocolError for answers that make no sense.
     """
 
-    def __init__(self, address: str, *, client_tag: str, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS) -> None:
+    def __init__(self, address: str, *, client_tag: str, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> None:
+        """Connect and be greeted, both within `timeout_seconds`."""
+        deadline = time.monotonic() + timeout_seconds
         self.address = address
+        self.ended_by_peer = False
         self._reader = FrameReader()
         self._ready: deque[Frame] = deque()
         self._unsent = bytearray()
         self._next_request = 1
         self._expected: deque[tuple[int, Message]] = deque()
-        self._socket = self._connect(timeout_seconds)
+        self._socket = self._connect(deadline)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         try:
-            self.session_id = frames.decode_hello(self._call(Message.HELLO, frames.hello(client_tag)))
+            greeting = self._call(Message.HELLO, frames.hello(client_tag), deadline - time.monotonic())
+            self.session_id = frames.decode_hello(greeting)
         except (CxdbOutcomeUnknown, CxdbProtocolError) as error:
             self.close()
             raise CxdbUnreachable(
                 f"{address} accepts connections but does not answer as CXDB does: {error.message}", address=address
             ) from error
 
-    def _connect(self, timeout_seconds: float) -> socket.socket:
+    def _connect(self, deadline: float) -> socket.socket:
         try:
-            sock = socket.create_connection(split_address(self.address), timeout=timeout_seconds)
+            sock = socket.create_connection(split_address(self.address), max(0.001, deadline - time.monotonic()))
         except OSError as error:
             raise CxdbUnreachable(
                 f"no CXDB at {self.address}: {error.strerror or error}", address=self.address
@@ -70,15 +83,18 @@ class CxdbConnection:
         """Requests sent and not yet answered."""
         return len(self._expected)
 
-    def create_context(self) -> Head:
-        return frames.decode_head(self._call(Message.CTX_CREATE, frames.create_context()))
+    def create_context(self, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> Head:
+        return frames.decode_head(self._call(Message.CTX_CREATE, frames.create_context(), timeout_seconds))
 
-    def head(self, context_id: int) -> Head:
-        return frames.decode_head(self._call(Message.GET_HEAD, frames.get_head(context_id)))
+    def head(self, context_id: int, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> Head:
+        return frames.decode_head(self._call(Message.GET_HEAD, frames.get_head(context_id), timeout_seconds))
 
-    def last_turns(self, context_id: int, limit: int) -> list[StoredTurn]:
+    def last_turns(
+        self, context_id: int, limit: int, timeout_seconds: float = REPLY_TIMEOUT_SECONDS
+    ) -> list[StoredTurn]:
         """The newest `limit` turns with payload, oldest first."""
-        payload = self._call(Message.GET_LAST, frames.get_last(context_id, limit, with_payload=True))
+        request = frames.get_last(context_id, limit, with_payload=True)
+        payload = self._call(Message.GET_LAST, request, timeout_seconds)
         return frames.decode_turns(payload, with_payload=True)
 
     def append(self, context_id: int, type_id: bytes, type_version: int, payload: bytes) -> None:
@@ -111,10 +127,10 @@ class CxdbConnection:
             self._wait(deadline)
             self.push()
 
-    def _call(self, kind: Message, payload: bytes) -> bytes:
-        self.barrier()
+    def _call(self, kind: Message, payload: bytes, timeout_seconds: float) -> bytes:
+        deadline = time.monotonic() + timeout_seconds
+        self.barrier(timeout_seconds)
         self._queue(kind, payload)
-        deadline = time.monotonic() + REPLY_TIMEOUT_SECONDS
         while True:
             self.push()
             if self._ready:
@@ -169,6 +185,7 @@ class CxdbConnection:
         return frame.payload
 
     def _broken(self, error: OSError | None) -> CxdbOutcomeUnknown:
+        self.ended_by_peer = True
         why = (error.strerror or str(error)) if error else "the server closed the connection"
         return CxdbOutcomeUnknown(
             f"connection to CXDB at {self.address} lost with {len(self._expected)} requests unanswered: {why}",

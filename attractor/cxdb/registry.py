@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import threading
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from attractor.cxdb.bundle import registry_bundle
+from attractor.cxdb.connection import is_host
 from attractor.errors import ConfigError, CxdbProtocolError, CxdbUnreachable
 
 TIMEOUT_SECONDS = 5.0
+MAX_ANSWER_BYTES = 1 << 20
 
 
-def publish_bundle(http_base_url: str) -> str:
+def publish_bundle(http_base_url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
     """Make the server know our types; the bundle's id. Publishing the same bundle again is harmless."""
     bundle_id, content = registry_bundle()
-    status, body = _request(http_base_url, "PUT", f"/v1/registry/bundles/{bundle_id}", content)
+    path = f"/v1/registry/bundles/{bundle_id}"
+    status, body = _request(http_base_url, "PUT", path, content, timeout_seconds)
     if status not in (200, 201, 204):
         raise CxdbProtocolError(
             f"CXDB at {http_base_url} refused the type bundle {bundle_id}: {status} {body[:200]!r}",
@@ -23,18 +29,43 @@ def publish_bundle(http_base_url: str) -> str:
     return bundle_id
 
 
-def _request(base_url: str, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+def _request(base_url: str, method: str, path: str, body: bytes, timeout_seconds: float) -> tuple[int, str]:
+    connection, prefix = _connection_to(base_url, timeout_seconds)
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    # A socket's own timeout starts again with every byte: a server that drips would hold a run up for ever.
+    watch = threading.Timer(timeout_seconds, give_up)
+    watch.daemon = True
+    try:
+        connection.connect()
+        watch.start()
+        connection.request(method, prefix + path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer = response.status, response.read(MAX_ANSWER_BYTES).decode(errors="replace")
+        if late.is_set():
+            raise TimeoutError
+        return answer
+    except (OSError, http.client.HTTPException) as error:
+        why = f"no complete answer within {timeout_seconds:g} s" if late.is_set() else error
+        raise CxdbUnreachable(f"no CXDB at {base_url}: {why}", address=base_url) from error
+    finally:
+        watch.cancel()
+        connection.close()
+
+
+def _connection_to(base_url: str, timeout_seconds: float) -> tuple[http.client.HTTPConnection, str]:
+    """A connection not yet opened, and the path all requests begin with."""
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if not host or not is_host(host) or parts.scheme not in ("http", "https"):
         raise ConfigError(f"{base_url!r} is not a base URL", place="cxdb.http_base_url", hint="write http://host:port")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
-    try:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        connection.request(method, parts.path.rstrip("/") + path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.read().decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        raise CxdbUnreachable(f"no CXDB at {base_url}: {error}", address=base_url) from error
-    finally:
-        connection.close()
+    return kind(host, port, timeout=timeout_seconds), parts.path.rstrip("/")

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from attractor.contracts import EventName
-from attractor.cxdb.bundle import FIELDS, PART_TAG, PREFIX, SEQ_TAG, TYPE_VERSION
+from attractor.cxdb.bundle import FIELDS, PART_TAG, PREFIX, RUN_ID_TAG, SEQ_TAG, TYPE_VERSION
 
 Event = dict[str, Any]
 Origin = tuple[int, int]  # (event_seq, event_part): ordered as the turns are
@@ -46,6 +46,7 @@ class Turn:
 class RunFacts:
     """What turns repeat from the manifest."""
 
+    run_id: str
     context_id: str
     graph_dot: str
 
@@ -69,13 +70,13 @@ def turns_of(event: Event, facts: RunFacts) -> list[Turn]:
     return turns
 
 
-def origin_of(payload: bytes) -> Origin:
-    """Which event and part a stored turn was made from; (0, 0) where it is none of ours."""
+def origin_of(payload: bytes, run_id: str) -> Origin | None:
+    """Which event and part of this run a stored turn was made from; None where it is another run's, or nobody's."""
     try:
         fields = _decode(payload)
-        return int(fields[SEQ_TAG]), int(fields[PART_TAG])
+        return (int(fields[SEQ_TAG]), int(fields[PART_TAG])) if fields[RUN_ID_TAG] == run_id else None
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-        return 0, 0
+        return None
 
 
 _TYPE_IDS: Final = {name: (PREFIX + name).encode() for name in FIELDS}

@@ -22,13 +22,15 @@ from attractor.contracts import (
     Finished,
     Outcome,
     RunState,
+    SpendLimits,
     TurnSink,
     Workspace,
+    over_limit,
 )
 from attractor.engine.restart import RestartDecision, RestartRuling, decide_restart, restarted_state
 from attractor.engine.routing import Route, check_goal_gates, choose_route
 from attractor.engine.stage import Settled, StageRunner, context_changes
-from attractor.graph import Graph, Node
+from attractor.graph import Edge, Graph, Node
 from attractor.rundir import CheckpointStore, Layout
 
 
@@ -64,7 +66,9 @@ class RunLoop:
     observe: CrashObserver
     timestamp: Callable[[], str]
     initial_context: Mapping[str, Any]
+    limits: SpendLimits = field(default_factory=SpendLimits)
     exit_id: str = field(init=False)
+    _incoming: Edge | None = None
 
     def __post_init__(self) -> None:
         self.exit_id = self.graph.exit_node.id  # looked for among all nodes: once, not once a node
@@ -87,13 +91,16 @@ class RunLoop:
                             return self._gate_unsatisfied(gates.failed_gate)
                         target = self._follow(self.state.current_node, gates.route)
                         continue
-                settled = self.stages.settle(node, self.state, self.layout)
+                settled = self.stages.settle(node, self.state, self.layout, self._incoming)
                 outcome = settled.outcome
                 if outcome.failure_class is FailureClass.CANCELED and self.stages.stop.requested:
                     return self._canceled(outcome.failure_reason)
                 self._commit_point(node, settled)
                 if self.stages.stop.requested:
                     return self._canceled(self.stages.stop.reason)
+                spent = over_limit(self.state.context, self.limits)
+                if spent and node.id != self.exit_id:
+                    return Ending("fail", spent, FailureClass.BUDGET_EXHAUSTED, node.id)
                 after = self._after(node, outcome)
                 if isinstance(after, Ending):
                     return after
@@ -156,7 +163,7 @@ class RunLoop:
         return Ending("fail", reason, FailureClass.DETERMINISTIC, node.id)
 
     def _follow(self, from_id: str, route: Route) -> str:
-        edge = route.edge
+        edge = self._incoming = route.edge
         self.events.emit(
             EventName.EDGE_SELECTED,
             **{"from": from_id, "to": route.target_id},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from attractor.contracts import FailureClass, Outcome, RunState
+from attractor.contracts import USAGE_COST, USAGE_TOKENS, FailureClass, Outcome, RunState
 from attractor.engine.failure import POLICY, signature
 from attractor.graph import Graph
 
@@ -72,7 +72,9 @@ def restarted_state(
     graph: Graph, state: RunState, target_id: str, decision: RestartDecision, fresh_context: Mapping[str, Any]
 ) -> RunState:
     """The state the restarted run begins with: nothing completed, a fresh context, the history of signatures kept."""
-    kept = {key: state.context[key] for key in graph.loop_restart_persist_keys if key in state.context}
+    # What was spent is the run's, not the round's: a restart must not give a spend limit back.
+    keys = (*graph.loop_restart_persist_keys, USAGE_TOKENS, USAGE_COST)
+    kept = {key: state.context[key] for key in keys if key in state.context}
     signatures = {**state.restart_signatures, **decision.counts}
     return RunState(
         run_id=state.run_id,

@@ -26,7 +26,7 @@ from attractor.contracts import (
 )
 from attractor.engine.failure import POLICY, classify
 from attractor.engine.retry import retry_policy
-from attractor.graph import Graph, Node
+from attractor.graph import Edge, Graph, Node
 from attractor.processes import STAGE_TOKEN_VARIABLE
 from attractor.rundir import Layout, encode_json, write_atomic
 
@@ -57,13 +57,15 @@ class StageRunner:
     token: str
     default_timeout_seconds: float | None
     uniform: Callable[[float, float], float]
+    leader_note: Path
 
-    def settle(self, node: Node, state: RunState, layout: Layout) -> Settled:
+    def settle(self, node: Node, state: RunState, layout: Layout, incoming: Edge | None = None) -> Settled:
         """Execute `node` until its outcome stands: success, a failure that may not be retried, or the last attempt."""
         policy = retry_policy(self.graph, node)
         max_attempts = 1 if node.handler_type in SINGLE_ATTEMPT_HANDLERS else policy.max_attempts
         visit = state.node_visits.get(node.id, 0) + 1
         attempt = 1
+        self._incoming = incoming
         while True:
             outcome = self._attempt(node, state, layout, attempt, max_attempts, visit)
             failure_class = outcome.failure_class
@@ -107,16 +109,23 @@ class StageRunner:
         self.turns.flush()
         self._started = time.monotonic()
         stage = StageRun(
+            run_id=state.run_id,
             graph=self.graph,
             node=node,
+            incoming=self._incoming,
             context=state.context,
+            completed=state.completed_nodes,
+            outcomes=state.node_outcomes,
             stage_dir=stage_dir,
             worktree=self.worktree,
             environment=self._environment(node, stage_dir, state.sequence + 1, attempt),
             attempt=attempt,
+            max_attempts=max_attempts,
             timeout_seconds=node.timeout_seconds or self.default_timeout_seconds,
+            leader_note=self.leader_note,
             stop=self.stop,
             heartbeat=lambda elapsed: self._heartbeat(node, attempt, elapsed),
+            emit=self._emit,
         )
         try:
             outcome = self.handlers[node.handler_type].execute(stage)
@@ -163,6 +172,12 @@ class StageRunner:
         )
 
     _started: float = 0.0
+    _incoming: Edge | None = None
+
+    def _emit(self, event: EventName, /, **fields: Any) -> None:
+        """An event of a handler's own, shipped at once: a stage may run for hours."""
+        self.events.emit(event, **fields)
+        self.turns.flush()
 
 
 def may_retry(outcome: Outcome, attempt: int, max_attempts: int) -> bool:

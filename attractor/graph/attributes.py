@@ -121,6 +121,8 @@ _ROWS = (
     _Row("llm_model", _N, _TEXT, "", "2.6", "Model"),
     _Row("llm_provider", _N, _TEXT, "", "2.6", "Provider"),
     _Row("reasoning_effort", _N, ValueType.CHOICE, "high", "2.6", "Reasoning effort", _EFFORTS),
+    _Row("escalation_models", _N, ValueType.LIST, "", _OURS, "Stronger provider:model pairs after a budget failure"),
+    _Row("simulate", _N, _TEXT, "", _OURS, "What the stage does with --simulate"),
     _Row("auto_status", _N, _BOOL, "false", "2.6", "A handler that wrote no status counts as success"),
     _Row("allow_partial", _N, _BOOL, "false", "2.6", "Partial success when the retries are used up"),
     _Row("tool_command", _N, _TEXT, "", "4.10", "Shell command of a tool node"),

@@ -1,16 +1,33 @@
-"""What nodes do: one file a kind. `HANDLERS` is the registry (spec 4.2)."""
+"""What nodes do: one file a kind. `handlers_for` makes the registry of a run (spec 4.2)."""
 
-from collections.abc import Mapping
-
-from attractor.contracts import Handler
+from attractor.handlers.codergen import CodergenHandler
+from attractor.handlers.models import (
+    ModelChoice,
+    escalation_models,
+    executable_of,
+    failover_models,
+    primary_model,
+    provider_settings,
+    wanted_models,
+)
+from attractor.handlers.registry import HANDLER_TYPES, handlers_for
 from attractor.handlers.simple import ConditionalHandler, PassHandler
+from attractor.handlers.simulated import SimulatedHandler
 from attractor.handlers.tool import ToolHandler
 
-HANDLERS: Mapping[str, Handler] = {
-    "start": PassHandler(),
-    "exit": PassHandler(),
-    "conditional": ConditionalHandler(),
-    "tool": ToolHandler(),
-}
-
-__all__ = ["HANDLERS", "ConditionalHandler", "PassHandler", "ToolHandler"]
+__all__ = [
+    "HANDLER_TYPES",
+    "CodergenHandler",
+    "ConditionalHandler",
+    "ModelChoice",
+    "PassHandler",
+    "SimulatedHandler",
+    "ToolHandler",
+    "escalation_models",
+    "executable_of",
+    "failover_models",
+    "handlers_for",
+    "primary_model",
+    "provider_settings",
+    "wanted_models",
+]

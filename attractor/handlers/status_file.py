@@ -1,11 +1,14 @@
 """The status file a stage's own program may write (spec appendix C): outcome, routing hints, context updates.
 
 Strict: a file that is not what the contract says fails the stage and names the file and the place. A stage whose
-wishes cannot be read must not pass as a success.
+wishes cannot be read must not pass as a success. What stands there is a stranger's: it may be a FIFO, a link, a
+folder, or a gigabyte.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,15 @@ import msgspec
 from attractor.contracts import FailureClass, Outcome, Status
 
 MAX_BYTES = 1 << 20
-_LEGACY_STATUS = {"ok": "success", "failure": "fail", "failed": "fail", "partial": "partial_success"}
+LEGACY_STATUS = {
+    "ok": "success",
+    "pass": "success",
+    "failure": "fail",
+    "failed": "fail",
+    "error": "fail",
+    "partial": "partial_success",
+    "skip": "skipped",
+}
 
 
 class _StatusFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,24 +41,47 @@ class _StatusFile(msgspec.Struct, forbid_unknown_fields=True):
 def read_status_file(path: Path) -> Outcome | None:
     """The outcome a program wrote, a failure that names what is wrong with the file, or None without a file."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return _invalid(path, f"it is larger than {MAX_BYTES} bytes")
-        data = msgspec.json.decode(path.read_bytes(), type=_StatusFile)
-        status = Status(_LEGACY_STATUS.get(data.outcome, data.outcome))
-        failure_class = FailureClass(data.failure_class) if data.failure_class else None
+        content = _read_regular(path)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         return _invalid(path, str(error))
+    return parse_status(content, path)
+
+
+def parse_status(content: bytes, path: Path) -> Outcome:
+    """The outcome in a status file's content; `path` is for messages."""
+    try:
+        data = msgspec.json.decode(content, type=_StatusFile)
+        status = Status(LEGACY_STATUS.get(data.outcome, data.outcome))
+        failure_class = FailureClass(data.failure_class) if data.failure_class else None
+    except (msgspec.DecodeError, ValueError) as error:
+        return _invalid(path, str(error) if content.strip() else "it is empty")
+    if status.is_success and failure_class is not None:
+        return _invalid(path, f"it contradicts itself: outcome {data.outcome} with failure_class {data.failure_class}")
+    notes = data.notes
+    if data.outcome in LEGACY_STATUS:
+        notes = f"{notes} (outcome {data.outcome!r} was read as {status.value!r})".strip()
     return Outcome(
         status,
         preferred_label=data.preferred_label,
         suggested_next_ids=tuple(data.suggested_next_ids),
         context_updates=data.context_updates,
-        notes=data.notes,
+        notes=notes,
         failure_reason=data.failure_reason,
         failure_class=failure_class,
     )
+
+
+def _read_regular(path: Path) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as stream:
+        facts = os.fstat(stream.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError("it is not a regular file")
+        if facts.st_size > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES} bytes")
+        return stream.read()
 
 
 def _invalid(path: Path, why: str) -> Outcome:

@@ -45,6 +45,7 @@ class ToolHandler:
             limits=limits,
             stop=stage.stop,
             heartbeat=stage.heartbeat,
+            leader_note=stage.leader_note,
         )
         output = excerpt(stdout, CONTEXT_OUTPUT_BYTES)
         if output:

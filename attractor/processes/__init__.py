@@ -7,6 +7,7 @@ from attractor.processes.command import (
     Limits,
     describe_exit,
     run_command,
+    tied_to_parent,
 )
 from attractor.processes.output import excerpt, last_line
 from attractor.processes.stop import StopRequest
@@ -26,4 +27,5 @@ __all__ = [
     "excerpt",
     "last_line",
     "run_command",
+    "tied_to_parent",
 ]

@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 import os
 import select
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from attractor.contracts import Stop
+from attractor.processes.leader import note_leader
 from attractor.processes.tree import STAGE_TOKEN_VARIABLE, end_stage, group_exists
 
 HEARTBEAT_SECONDS = 10.0
@@ -80,6 +83,7 @@ def run_command(
     heartbeat: Callable[[float], None] | None = None,
     watch: Callable[[], str] | None = None,
     stdin: Path | None = None,
+    leader_note: Path | None = None,
 ) -> CommandResult:
     """Run `argv` to its end, its timeout, a stop, or until `watch` returns a reason to end it.
 
@@ -89,6 +93,8 @@ def run_command(
     process = _spawn(argv, cwd, environment, stdout, stderr, stdin)
     token = environment.get(STAGE_TOKEN_VARIABLE, "")
     try:
+        if leader_note is not None:
+            note_leader(leader_note, process.pid)
         ended_by, verdict = _wait(process, started, limits, stop, heartbeat, watch)
     except BaseException:
         end_stage(process.pid, token, grace_seconds=0.0)
@@ -171,6 +177,15 @@ def _poller(pid: int, stop: Stop) -> tuple[select.poll, int | None]:
         return poller, None  # macOS, old kernels: the caller looks every 20 ms
     poller.register(pidfd, select.POLLIN)
     return poller, pidfd
+
+
+def tied_to_parent(argv: Sequence[str], path: str | None) -> tuple[str, ...]:
+    """The same command, killed by the kernel when the engine dies (Linux with util-linux's setpriv; else unchanged).
+
+    Costs one exec more, so it is for programs that run long. What they start themselves is found by its token.
+    """
+    setpriv = shutil.which("setpriv", path=path) if sys.platform == "linux" else None
+    return (setpriv, "--pdeathsig", "KILL", "--", *argv) if setpriv else tuple(argv)
 
 
 def describe_exit(code: int) -> str:

@@ -15,7 +15,10 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from attractor.processes.leader import noted_session
 
 if TYPE_CHECKING:
     import psutil  # at run time only where a tree is to be ended: its import costs 20 ms
@@ -27,9 +30,17 @@ KILL_WAIT_SECONDS = 5.0
 ROUNDS = 5
 
 
-def end_run(token: str, *, grace_seconds: float) -> tuple[int, ...]:
-    """End every process of the run with this token, except this one and its ancestors; the pids that were ended."""
-    return _end_rounds(lambda: _marked(RUN_TOKEN_VARIABLE, token), grace_seconds)
+def end_run(token: str, *, grace_seconds: float, leader_note: Path | None = None) -> tuple[int, ...]:
+    """End every process of the run with this token, and the session noted in `leader_note` with all that descends
+    from it, except this process and its ancestors; the pids that were ended.
+    """
+
+    def members() -> list[int]:
+        session = noted_session(leader_note) if leader_note is not None else []
+        found = [*_marked(RUN_TOKEN_VARIABLE, token), *session]
+        return [*found, *(child for pid in found for child in _descendants(pid))]
+
+    return _end_rounds(members, grace_seconds)
 
 
 def end_stage(leader_pid: int, token: str, *, grace_seconds: float) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,14 @@ class EventLog:
         self._mirror = AppendLog(layout.progress)
 
     def emit(self, event: EventName, /, **fields: Any) -> int:
-        """Append one event; fields that are None are left out. Returns its `seq`."""
-        self._seq += 1
+        """Append one event; fields that are None are left out. Returns its `seq`.
+
+        An event that cannot be written (RunDirectoryError) has not happened: its number goes to the next one. Once
+        it is in the file, everybody hears of it, whatever its copies meet.
+        """
+        seq = self._seq + 1
         record: Event = {
-            "seq": self._seq,
+            "seq": seq,
             "ts": rfc3339(self._now()),
             "run_id": self._run_id,
             "event": event.value,
@@ -66,17 +71,19 @@ class EventLog:
         record.update((key, value) for key, value in fields.items() if value is not None)
         line = encode_json(record)
         self._log.append(line + b"\n")
-        if self._mirror is not None:
-            self._mirror.append(line + b"\n")
+        self._seq = seq
         self._write_live(line, always=event in TERMINAL_EVENTS)
         for listener in self._listeners:
             listener(record, line)
-        return self._seq
+        if self._mirror is not None:
+            self._mirror.append(line + b"\n")
+        return seq
 
     def _write_live(self, line: bytes, *, always: bool) -> None:
         now = time.monotonic()
         if always or now - self._live_written >= LIVE_INTERVAL_SECONDS:
-            write_atomic(self._layout.live, line + b"\n", durable=False)
+            with suppress(RunDirectoryError):  # a convenience for pollers; progress.ndjson is the record
+                write_atomic(self._layout.live, line + b"\n", durable=False)
             self._live_written = now
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,17 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True, sync_name:
     with _translated(path):
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            _write_all(fd, content)
-            if durable:
-                _fdatasync(fd)
-        finally:
-            os.close(fd)
-        os.replace(temporary, path)
+            try:
+                _write_all(fd, content)
+                if durable:
+                    _fdatasync(fd)
+            finally:
+                os.close(fd)
+            os.replace(temporary, path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(temporary)  # on a full disk, half a file is what it lacks room for
+            raise
         if durable and sync_name:
             sync_directory(path.parent)
 
@@ -69,13 +74,16 @@ def sync_directory(path: Path) -> None:
 
 
 class AppendLog:
-    """An append-only file of lines. Each `append` is one `write`; a torn last line is cut at opening."""
+    """An append-only file of lines. Each `append` is one `write`; a torn last line is cut at opening, and what an
+    append that failed has left is cut before anything follows it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with _translated(path):
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self.size = self._cut_torn_line()
+        self._torn = False
 
     def _cut_torn_line(self) -> int:
         size = os.fstat(self._fd).st_size
@@ -85,12 +93,25 @@ class AppendLog:
         return end
 
     def append(self, lines: bytes, *, durable: bool = False) -> None:
-        """Add whole lines (each ending in a newline)."""
+        """Add whole lines (each ending in a newline): all of them, or RunDirectoryError and none."""
         with _translated(self.path):
-            _write_all(self._fd, lines)
-            if durable:
-                _fdatasync(self._fd)
+            self._cut_failed_append()
+            try:
+                self._torn = True
+                _write_all(self._fd, lines)
+                if durable:
+                    _fdatasync(self._fd)
+            except OSError:
+                with suppress(OSError):  # tried again before the next line
+                    self._cut_failed_append()
+                raise
+        self._torn = False
         self.size += len(lines)
+
+    def _cut_failed_append(self) -> None:
+        if self._torn:
+            os.ftruncate(self._fd, self.size)
+            self._torn = False
 
     def clear(self) -> None:
         with _translated(self.path):

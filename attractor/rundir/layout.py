@@ -68,8 +68,20 @@ class Layout:
         return self.root / "worktree"
 
     @property
+    def leader_note(self) -> Path:
+        return self.root / "stage.pid"
+
+    @property
+    def catalog(self) -> Path:
+        return self.root / "modeldb.d" / "models.json"
+
+    @property
     def setup(self) -> Path:
         return self.root / "setup.d"  # with a dot: no node id can be that
+
+    @property
+    def setup_done(self) -> Path:
+        return self.setup / "done"
 
     def stage(self, node_id: str) -> Path:
         return self.root / node_id

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from attractor.contracts import AgentSettings
 from attractor.errors import RunDirectoryError
 from attractor.rundir.files import pretty_json, write_atomic
 from attractor.rundir.layout import Layout
@@ -27,6 +28,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     stage_timeout_seconds: float | None = None
     setup_commands: tuple[str, ...] = ()
     setup_timeout_seconds: float = 600.0
+    agents: AgentSettings = AgentSettings()
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +68,9 @@ class Final(msgspec.Struct, frozen=True, kw_only=True):
     cxdb_context_id: str = ""
     cxdb_head_turn_id: str = ""
     cxdb_pending_turns: int = 0
+    cxdb_outage: str = ""
+    total_tokens: int = 0
+    cost_usd: float = 0.0
 
 
 def new_token() -> str:

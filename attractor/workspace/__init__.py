@@ -1,5 +1,7 @@
 """The folder a run works in, and its git history: the only package that touches git."""
 
+from attractor.workspace.commits import GitWorkspace
+from attractor.workspace.leftovers import remove_tree
 from attractor.workspace.names import (
     DEFAULT_PREFIX,
     check_prefix,
@@ -9,8 +11,8 @@ from attractor.workspace.names import (
 )
 from attractor.workspace.plain import PlainFolder
 from attractor.workspace.program import without_git_variables
-from attractor.workspace.repository import RepositoryFacts, branch_exists, inspect_repository
-from attractor.workspace.worktree import GitWorkspace, create_worktree, remove_worktree, restore_worktree
+from attractor.workspace.repository import RepositoryFacts, branch_exists, check_branch_free, inspect_repository
+from attractor.workspace.worktree import create_worktree, remove_worktree, restore_worktree
 
 __all__ = [
     "DEFAULT_PREFIX",
@@ -18,11 +20,13 @@ __all__ = [
     "PlainFolder",
     "RepositoryFacts",
     "branch_exists",
+    "check_branch_free",
     "check_prefix",
     "check_run_id",
     "create_worktree",
     "inspect_repository",
     "new_run_id",
+    "remove_tree",
     "remove_worktree",
     "restore_worktree",
     "run_branch",

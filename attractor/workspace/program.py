@@ -1,14 +1,17 @@
-"""Calling the git program: for what is done once a run, and for what libgit2 cannot do (filters, LFS).
+"""Calling the git program: for what is done once a run, and for what libgit2 cannot do (filters, LFS, sparseness).
 
-No hook of the user's runs, nothing asks a question, no variable of a surrounding git command leaks in, and
-every failure is a WorkspaceError that says which command said what.
+No hook of the user's runs, nothing asks a question, no variable of a surrounding git command leaks in, no signal
+of the terminal reaches it, nothing of the user's is refreshed on the way, and every failure is a WorkspaceError
+that says which command said what.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from attractor.errors import WorkspaceError
@@ -25,6 +28,18 @@ _LEAKING = (
     "GIT_NAMESPACE",
     "GIT_PREFIX",
 )
+_OPTIONS = (
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "gc.auto=0",
+    "-c", "core.fsmonitor=false",  # it would start a daemon that outlives the run
+    "-c", "submodule.recurse=false",  # submodules are not filled in a run's worktree, so git would fail in them
+    "-c", "advice.addEmbeddedRepo=false",
+)  # fmt: skip
+_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",  # `git status` must not rewrite the user's index
+}
 
 
 def without_git_variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -32,34 +47,57 @@ def without_git_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if key not in _LEAKING}
 
 
-def git(folder: Path, *arguments: str) -> bytes:
-    """Run git in `folder`; its standard output. Raises WorkspaceError for any failure."""
-    argv = ["git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", *arguments]
-    environment = without_git_variables(os.environ) | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+def git(folder: Path, *arguments: str, git_dir: Path | None = None) -> bytes:
+    """Run git in `folder`; its standard output. Raises WorkspaceError for any failure.
+
+    With `git_dir`, `folder` is that repository's worktree, whatever a search upwards from it would find.
+    """
+    place = [f"--git-dir={git_dir}", f"--work-tree={folder}"] if git_dir else []
     try:
-        done = subprocess.run(
-            argv,
+        process = subprocess.Popen(
+            ["git", *_OPTIONS, *place, *arguments],
             cwd=folder,
-            env=environment,
+            env=without_git_variables(os.environ) | _ENVIRONMENT,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the engine, which lets git finish
         )
-    except FileNotFoundError as error:
-        if not folder.is_dir():
-            raise WorkspaceError(f"{folder} is not a directory") from error
-        raise WorkspaceError(
-            "the git program is not installed", hint="install it (Debian, Ubuntu: apt-get install git)"
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise WorkspaceError(f"git {arguments[0]} in {folder} took over {TIMEOUT_SECONDS} s") from error
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
+    except OSError as error:
+        raise _not_started(folder, arguments[0], error) from error
+    with process:
+        try:
+            output, complaint = process.communicate(timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise WorkspaceError(f"git {arguments[0]} in {folder} took over {TIMEOUT_SECONDS} s") from error
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode != 0:
+        said = complaint.decode(errors="replace").strip() or f"exit status {process.returncode}"
         raise WorkspaceError(f"git {arguments[0]} failed in {folder}: {said}")
-    return done.stdout
+    return output
+
+
+def _not_started(folder: Path, command: str, error: OSError) -> WorkspaceError:
+    if isinstance(error, FileNotFoundError) and folder.is_dir():
+        return WorkspaceError(
+            "the git program is not installed", hint="install it (Debian, Ubuntu: apt-get install git)"
+        )
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return WorkspaceError(f"{folder} is not a directory")
+    return WorkspaceError(
+        f"cannot start git {command} in {folder}: {error.strerror or error}",
+        hint="the machine or user is at a limit (ulimit -a), or may not enter the folder; then try again",
+    )
 
 
 def git_text(folder: Path, *arguments: str) -> str:
-    """`git` with its output as text, without the newline at the end."""
-    return git(folder, *arguments).decode(errors="surrogateescape").rstrip("\n")
+    """`git` with its output as text for people and comparisons, without the newline at the end."""
+    return git(folder, *arguments).decode(errors="replace").rstrip("\n")
+
+
+def git_path(folder: Path, *arguments: str) -> Path:
+    """`git` with its output as a path, in whatever encoding the file system's names have."""
+    return Path(os.fsdecode(git(folder, *arguments).removesuffix(b"\n")))

@@ -1,8 +1,8 @@
 """Child processes that are measured: wall time, CPU, peak memory, and an end to every one of them.
 
-Rules: a child leads a session of its own, dies with the benchmark (`bare` ones excepted), and is killed when its time is over or the block
-that started it is left. Output goes to files, so that nothing blocks on a pipe. Wall time is from just before the
-child is made to just after the kernel says that it ended: nothing polls.
+Rules: a child leads a session of its own, dies with the benchmark (`bare` ones excepted), and is killed when its
+time is over or the block that started it is left. Output goes to files, so that nothing blocks on a pipe. Wall time
+is from just before the child is made to just after the kernel says that it ended: nothing polls.
 
 The kernel counts a child's memory from before its exec, when it still is the benchmark: a peak below the benchmark's
 own size (some 40 MB) shows as that size. It can be overstated, never understated; keep heavy imports out of here.

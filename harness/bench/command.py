@@ -53,7 +53,8 @@ def bench_command(
     """Measure speed, side by side with others; print a table and write every sample.
 
     A benchmark, not a test: a missed target is shown and exits 0, unless --check. Exit 3: something could not be
-    measured.
+    measured. Runs are made in a temporary directory (TMPDIR says where; a full benchmark needs some 2 GB there),
+    and its filesystem decides much: ext4 is slow for minutes after many files have been deleted.
     """
     from harness.bench import BenchOptions, run_bench
     from harness.bench.plan import FULL, QUICK, job_ids, plan, select

@@ -144,12 +144,14 @@ def job_ids(groups: Sequence[Group]) -> list[str]:
 
 
 def select(groups: Sequence[Group], pattern: str) -> tuple[Group, ...]:
-    """The jobs whose id the pattern matches (`*` and `?`, or any part of the id); groups that are left empty go."""
-    if not pattern:
-        return tuple(groups)
+    """The job of that id, else those whose id the pattern matches (`*` and `?`, or any part of the id).
+
+    Groups that are left empty go.
+    """
+    known = job_ids(groups)
+    wanted = {pattern} if pattern in known else {job_id for job_id in known if _matches(job_id, pattern)}
     chosen = (
-        dataclasses.replace(group, jobs=tuple(job for job in group.jobs if _matches(job.job_id, pattern)))
-        for group in groups
+        dataclasses.replace(group, jobs=tuple(job for job in group.jobs if job.job_id in wanted)) for group in groups
     )
     return tuple(group for group in chosen if group.jobs)
 

@@ -16,7 +16,7 @@ from harness.bench.rows import Row
 __all__ = ["TITLES", "WIDTH", "render", "show_value"]
 
 WIDTH = 100
-LABEL = 40
+LABEL = 38
 
 TITLES = {
     "nodes": "A tool node (`true`) with commit, durable checkpoint and CXDB turns",
@@ -43,7 +43,7 @@ def render(machine: Mapping[str, str], rows: Sequence[Row]) -> str:
 
 
 def _row_lines(row: Row) -> list[str]:
-    target = f"<= {show_value(row.target, row.unit)}" if row.target is not None else ""
+    target = f"<= {row.target:g} {row.unit}" if row.target is not None else ""
     median, spread = _figure(row.figure, row.unit)
     line = f"  {row.label:{LABEL}}{median:>11}   {spread:24}{target:>9}  {row.verdict}"
     return [line.rstrip(), *(piece for note in row.notes for piece in _wrapped(note, "      "))]

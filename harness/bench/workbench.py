@@ -1,7 +1,7 @@
 """Where the measuring happens: one temporary directory, one clean environment, one CXDB, and nothing left of them.
 
 Rules: everything started from here carries the benchmark's marker in its environment and is ended with the
-workbench, whatever it did to its own session; every measurement has a folder of its own, removed right after.
+workbench, whatever it did to its own session; every measurement has a folder of its own.
 Only loopback is used. Knows how to start things, not what is worth measuring.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,13 +83,15 @@ class Workbench:
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
+        """Kept until the end: ext4 will not give out again what was deleted within the last minutes, and looks
+        at each such inode whenever a file is made, so that removing one run here would slow down the next.
+        """
         path = self._root / f"m{next(self._numbers)}"
         path.mkdir()
         try:
             yield path
         finally:
-            end_all(lambda: marked_processes(self._case))  # a killed engine's tool may still be writing
-            shutil.rmtree(path)
+            end_all(lambda: marked_processes(self._case))  # a killed engine's tool may still be at work
 
     def start_engine(self, folder: Path, *arguments: str) -> Child:
         return self.start(

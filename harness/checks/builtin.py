@@ -5,7 +5,7 @@ A scenario can leave one out only by name and with a reason (`[without]`), which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from harness.evidence import CaseEvidence
 from harness.judging import judged
@@ -62,7 +62,7 @@ def _no_traceback(name: str, case: CaseEvidence) -> CheckResult:
     return judged(name, problems, "no command of the engine broke with a traceback")
 
 
-BUILTIN_CHECKS: Mapping[str, Callable[[str, CaseEvidence], CheckResult]] = {
+BUILTIN_CHECKS: dict[str, Callable[[str, CaseEvidence], CheckResult]] = {
     "checkout untouched": _checkout_untouched,
     "no process left": _no_process_left,
     "no file left": _no_file_left,

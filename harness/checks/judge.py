@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from harness.audit import HISTORY_CHECKS, audit_run
+from harness.checks.agents import AGENT_CHECKS, judge_starts
 from harness.checks.builtin import BUILTIN_CHECKS
 from harness.checks.expectations import judge_run, judge_scratch
 from harness.evidence import CaseEvidence, RunEvidence
@@ -21,7 +22,7 @@ from harness.scenario import DEFAULT_RUN, Expectation, Proof, Scenario
 __all__ = ["ALWAYS_CHECKED", "judge_case", "judge_proofs"]
 
 # Names a scenario may use in [without].
-ALWAYS_CHECKED = (*BUILTIN_CHECKS, *HISTORY_CHECKS)
+ALWAYS_CHECKED = (*BUILTIN_CHECKS, *AGENT_CHECKS, *HISTORY_CHECKS)
 
 
 def judge_case(scenario: Scenario, case: CaseEvidence) -> list[CheckResult]:
@@ -31,13 +32,14 @@ def judge_case(scenario: Scenario, case: CaseEvidence) -> list[CheckResult]:
         run = case.runs.get(name)
         if run is not None:
             results += _guarded(f"expectations of {name}", partial(judge_run, expect, run, case), name)
-        elif dataclasses.replace(expect, scratch={}) != Expectation():
+        elif dataclasses.replace(expect, scratch={}, starts=None) != Expectation():
             problem = f"the run {name!r} was never started"
             results.append(CheckResult(name=f"expectations of {name}", verdict=Verdict.INVALID, summary=problem))
         results += judge_scratch(expect, case)
+        results += judge_starts(expect, case)
     for run in _distinct(case):
         results += [_named(check, run.name) for check in audit_run(run)]
-    for check_name, check in BUILTIN_CHECKS.items():
+    for check_name, check in (BUILTIN_CHECKS | (AGENT_CHECKS if case.starts else {})).items():
         results += _guarded(check_name, partial(_single, check, check_name, case), DEFAULT_RUN)
     if scenario.within_seconds is not None:
         took, limit = case.duration_seconds, scenario.within_seconds
@@ -108,6 +110,10 @@ def _proof(proof: Proof, case: CaseEvidence) -> FaultRecord:
         return FaultRecord(
             kind="proof", target=str(proof.event), fired=proof.event.satisfied(events), proof=seen, at=at
         )
+    if proof.answered is not None:
+        given = case.answered.count(proof.answered)
+        target, seen = f"answers of {proof.answered}", f"{given} given, {proof.count} or more needed"
+        return FaultRecord(kind="proof", target=target, fired=given >= proof.count, proof=seen, at="")
     if proof.file is not None:
         there = run is not None and proof.file in run.files
         return FaultRecord(kind="proof", target=proof.file, fired=there, proof="there" if there else "not there", at="")

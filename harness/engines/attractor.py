@@ -27,6 +27,8 @@ EVENT_NAMES = frozenset(
         "stage_heartbeat",
         "stage_retry_sleep",
         "stage_retry_blocked",
+        "agent_failover",
+        "agent_escalation",
         "edge_selected",
         "checkpoint_saved",
         "loop_restart",

@@ -103,6 +103,42 @@ SABOTEURS: tuple[Saboteur, ...] = (
         killer="cxdb/unreachable_at_start",
     ),
     Saboteur(
+        name="exit-code-only",
+        guardrail="agents",
+        bug="an agent's exit code 0 counts as success, whatever its stream says or leaves out",
+        killer="agents/no_result",
+    ),
+    Saboteur(
+        name="no-model-check",
+        guardrail="agents",
+        bug="models are not looked up before the run, and a misspelt one is found out when its stage comes",
+        killer="agents/unknown_model",
+    ),
+    Saboteur(
+        name="relative-state-root",
+        guardrail="agents",
+        bug="an agent's state root is relative, and means another folder in another working directory",
+        killer="agents/state_roots",
+    ),
+    Saboteur(
+        name="auth-is-transient",
+        guardrail="agents",
+        bug="every failure of a provider is taken for a passing one, expired credentials too",
+        killer="agents/auth_expired",
+    ),
+    Saboteur(
+        name="high-demand-missed",
+        guardrail="agents",
+        bug="codex tells HTTP 500 without a number or a known word, and it is taken for a failure that stays",
+        killer="agents/high_demand",
+    ),
+    Saboteur(
+        name="output-is-progress",
+        guardrail="agents",
+        bug="an agent that prints is never taken for stalled, and one that waits for the network prints for ever",
+        killer="agents/talks_without_progress",
+    ),
+    Saboteur(
         name="relative-root",
         guardrail="paths",
         bug="a relative logs root is kept as given, and means another place once the directory changes",

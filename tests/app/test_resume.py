@@ -176,6 +176,7 @@ def test_a_bootstrap_that_fails_leaves_a_final_json_that_says_so(repo: Path) -> 
 def test_a_branch_that_somebody_moved_is_not_reset(repo: Path, git: Git) -> None:
     ran = run(repo, "a [tool_command=false] start -> a -> exit")
     git(ran.result.worktree, "commit", "--quiet", "--allow-empty", "--message", "mine")
+    git(ran.result.worktree, "update-ref", f"refs/heads/{ran.result.run_branch}", "HEAD")
     with pytest.raises(WorkspaceError, match="was moved since the run stopped"):
         resume(ran.root)
 
@@ -215,3 +216,21 @@ def test_two_resumes_at_once_have_one_winner(repo: Path, tmp_path: Path) -> None
     copy = tmp_path / "logs" / "graph.dot"
     copy.write_text(copy.read_text().replace(f"echo > {tmp_path}/ready; sleep 300", "true"))
     assert Ran(resume(tmp_path / "logs").result).status == "success"
+
+
+def test_a_stage_that_wiped_its_environment_does_not_write_into_the_resumed_run(repo: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ready")
+    # The engine notes the leader just after starting it: the stage announces itself once that has happened.
+    noted = "until [ -s $ATTRACTOR_LOGS_ROOT/stage.pid ]; do sleep 0.01; done"
+    writer = "while :; do echo x >> stray.txt; sleep 0.02; done"
+    wiped = f"{noted}; echo > {tmp_path}/ready; exec env -i PATH=/usr/bin:/bin sh -c '{writer}'"
+    (tmp_path / "body.dot").write_text(f'a [tool_command="{wiped}"] start -> a -> exit')
+    argv = [sys.executable, "-m", "tests.app.crashing", "run", str(repo), "0"]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL) as engine:
+        (tmp_path / "ready").read_text()
+        engine.kill()
+    copy = tmp_path / "logs" / "graph.dot"
+    copy.write_text(copy.read_text().replace(wiped, "sleep 0.3"))
+    ran = resume(tmp_path / "logs")
+    assert ran.status == "success"
+    assert not (ran.result.worktree / "stray.txt").exists()

@@ -247,7 +247,8 @@ def test_a_loop_that_never_recovers_meets_the_circuit_breaker(repo: Path) -> Non
 
 def test_max_restarts_ends_a_loop_whose_failures_differ(repo: Path) -> None:
     counter = '\\"$ATTRACTOR_LOGS_ROOT/../n\\"'
-    words = f"n=$(cat {counter} 2>/dev/null)x; echo $n > {counter}; echo $n > moved; echo connection refused by $n >&2; exit 1"
+    count = f"n=$(cat {counter} 2>/dev/null)x; echo $n > {counter}; echo $n > moved"
+    words = f"{count}; echo connection refused by $n >&2; exit 1"
     body = f"""
       graph [max_restarts=2]
       work [tool_command="{words}"] start -> work
@@ -316,8 +317,8 @@ def test_relative_paths_count_from_the_callers_folder(repo: Path) -> None:
 
 
 def test_a_node_without_a_handler_is_refused_with_its_place(repo: Path) -> None:
-    with pytest.raises(GraphError, match=r"graph\.dot:5:1: node b needs the handler 'codergen'"):
-        plan_run(request(repo, "a start -> a -> exit\nb [shape=box, prompt=x] a -> b -> exit"))
+    with pytest.raises(GraphError, match=r"graph\.dot:5:1: node b needs the handler 'wait\.human'"):
+        plan_run(request(repo, "a start -> a -> exit\nb [shape=hexagon] a -> b -> exit"))
 
 
 def test_a_used_run_id_and_a_used_folder_are_refused(repo: Path) -> None:

@@ -7,10 +7,10 @@ import pytest
 
 from attractor.contracts import TERMINAL_EVENTS, EventName
 from attractor.cxdb import RunFacts, registry_bundle, turns_of
-from attractor.cxdb.bundle import FIELDS, PART_TAG, SEQ_TAG
+from attractor.cxdb.bundle import FIELDS, PART_TAG, RUN_ID_TAG, SEQ_TAG
 from attractor.cxdb.turns import origin_of
 
-FACTS = RunFacts(context_id="7", graph_dot="digraph G {}")
+FACTS = RunFacts(run_id="r", context_id="7", graph_dot="digraph G {}")
 BASE = {"seq": 9, "ts": "2026-01-02T03:04:05.678000Z", "run_id": "r", "node_id": "a", "from": "a"}
 FIELDS_OF_EVENT: dict[EventName, dict[str, object]] = {
     EventName.RUN_STARTED: {"graph_name": "G", "repo_path": "/repo", "logs_root": "/logs", "worktree": "/w"},
@@ -39,7 +39,7 @@ def test_each_turn_names_its_event_and_part_and_only_fields_of_the_bundle(event:
     turns = turns_of(BASE | FIELDS_OF_EVENT[event] | {"event": event.value}, FACTS)
     assert turns
     for part, turn in enumerate(turns):
-        assert origin_of(turn.payload) == turn.origin == (9, part)
+        assert origin_of(turn.payload, "r") == turn.origin == (9, part)
         name = turn.type_id.decode().rpartition(".")[2]
         known = {tag for tag, _ in FIELDS[name].values()} | {SEQ_TAG, PART_TAG}
         assert set(msgspec.msgpack.decode(turn.payload)) <= known
@@ -68,8 +68,14 @@ def test_call_and_result_share_their_id_and_attempts_do_not() -> None:
 
 
 def test_other_peoples_turns_have_no_origin() -> None:
-    for payload in (b"", b"\xc1", msgspec.msgpack.encode({1: "x"}), msgspec.msgpack.encode([1])):
-        assert origin_of(payload) == (0, 0)
+    others = {1: "other", SEQ_TAG: 3, PART_TAG: 0}
+    for payload in (b"", b"\xc1", *map(msgspec.msgpack.encode, ({1: "r"}, [1], others))):
+        assert origin_of(payload, "r") is None
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_type_says_which_run_it_is_of(name: str) -> None:
+    assert FIELDS[name]["run_id"][0] == RUN_ID_TAG
 
 
 def test_the_bundle_names_its_content() -> None:

@@ -1,44 +1,23 @@
 """The run's worktree and branch, with real git as the judge."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from attractor.contracts import CommitInfo
 from attractor.errors import WorkspaceError
 from attractor.workspace import (
-    GitWorkspace,
     branch_exists,
     create_worktree,
     inspect_repository,
     remove_worktree,
     restore_worktree,
 )
+from tests.workspace.worktrees import BRANCH, detached_at, info, opened
 
 Git = Callable[..., str]
-BRANCH = "attractor/run/r1"
-
-
-@pytest.fixture
-def worktree(repo: Path, tmp_path: Path) -> Path:
-    place = tmp_path / "logs" / "worktree"
-    create_worktree(repo, place, BRANCH, inspect_repository(repo).base_sha)
-    return place
-
-
-def opened(repo: Path, worktree: Path) -> GitWorkspace:
-    return GitWorkspace(repo, worktree, BRANCH, subject_sha(worktree))
-
-
-def subject_sha(folder: Path) -> str:
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def info(node_id: str, sequence: int = 1) -> CommitInfo:
-    return CommitInfo("r1", node_id, "success", 1, sequence)
 
 
 def test_a_commit_holds_what_was_made_changed_and_deleted(repo: Path, worktree: Path, git: Git) -> None:
@@ -99,17 +78,63 @@ def test_the_users_checkout_is_not_touched(repo: Path, worktree: Path, git: Git)
     assert seen() == before
 
 
-def test_commits_a_stage_made_itself_are_folded_into_the_nodes(repo: Path, worktree: Path, git: Git) -> None:
+STAGES_OWN = {
+    "commit": "git add --all && git commit -qm own",
+    "other branch": "git checkout -qb elsewhere && git add --all && git commit -qm own",
+    "reset": "git reset --hard -q HEAD~1; echo 1 > one",
+    "orphan": "git checkout -q --orphan fresh && git add --all && git commit -qm own",
+    "rebase": "git add --all && git commit -qm own && git rebase -q --force-rebase HEAD~2",
+    "run branch": f"git checkout -q {BRANCH} && git add --all && git commit -qm own",
+    "run branch by name": f"git branch -f {BRANCH} HEAD~1",
+}
+
+
+@pytest.mark.parametrize("stage", STAGES_OWN)
+def test_what_a_stage_does_with_git_is_folded_into_its_commit(repo: Path, worktree: Path, git: Git, stage: str) -> None:
     workspace = opened(repo, worktree)
-    (worktree / "one").write_text("1")
-    git(worktree, "add", "--all")
-    git(worktree, "commit", "--quiet", "--message", "the stage's own")
-    git(worktree, "checkout", "--quiet", "-b", "elsewhere")
-    (worktree / "two").write_text("2")
-    workspace.commit(info("a"))
-    assert git(repo, "log", "--format=%s", f"main..{BRANCH}") == "attractor(r1): a (success)"
-    assert git(worktree, "symbolic-ref", "HEAD") == f"refs/heads/{BRANCH}"
+    first = workspace.commit(info("a")).sha
+    (worktree / "one").write_text("1\n")
+    by_itself(worktree, STAGES_OWN[stage])
+    (worktree / "two").write_text("2\n")
+    sha = workspace.commit(info("b", 2)).sha
+    assert git(repo, "log", "--format=%s", f"main..{BRANCH}").splitlines() == [
+        "attractor(r1): b (success)",
+        "attractor(r1): a (success)",
+    ]
+    assert git(repo, "rev-parse", BRANCH, f"{BRANCH}~1").split() == [sha, first]
+    assert detached_at(worktree) == sha
     assert git(repo, "ls-tree", "--name-only", BRANCH).splitlines() == ["README.md", "one", "two"]
+    assert git(worktree, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES_OWN if not name.startswith("run branch")])
+def test_what_a_stage_did_with_git_before_a_crash_does_not_block_restore(
+    repo: Path, worktree: Path, git: Git, stage: str
+) -> None:
+    workspace = opened(repo, worktree)
+    workspace.commit(info("a"))
+    sha = workspace.commit(info("b", 2)).sha
+    (worktree / "one").write_text("1\n")
+    by_itself(worktree, STAGES_OWN[stage])
+    restore_worktree(repo, worktree, BRANCH, "r1", sha)
+    assert git(repo, "rev-parse", BRANCH) == detached_at(worktree) == sha
+    assert not (worktree / "one").exists()
+
+
+def test_a_rebase_that_a_crash_interrupted_does_not_stand_in_the_next_ones_way(
+    repo: Path, worktree: Path, git: Git
+) -> None:
+    sha = opened(repo, worktree).commit(info("a")).sha
+    stopped = "git commit -q --allow-empty -m own; GIT_SEQUENCE_EDITOR='sed -i 1ibreak' git rebase -qi HEAD~1"
+    by_itself(worktree, stopped)
+    restore_worktree(repo, worktree, BRANCH, "r1", sha)
+    by_itself(worktree, stopped)
+
+
+def by_itself(worktree: Path, command: str) -> None:
+    """Run a command as a stage would that has an identity for its commits."""
+    who = {f"GIT_{role}_{what}": "stage@x" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    subprocess.run(["sh", "-ec", command], cwd=worktree, env=os.environ | who, check=True, capture_output=True)
 
 
 def test_no_identity_is_needed_and_a_configured_one_is_used(repo: Path, worktree: Path, git: Git) -> None:
@@ -171,7 +196,8 @@ def test_restore_drops_a_commit_whose_checkpoint_was_never_written(repo: Path, w
 
 def test_restore_refuses_to_drop_somebodys_work(repo: Path, worktree: Path, git: Git) -> None:
     sha = opened(repo, worktree).commit(info("a")).sha
-    git(worktree, "commit", "--quiet", "--allow-empty", "--message", "mine")
+    git(repo, "checkout", "--quiet", BRANCH)
+    git(repo, "commit", "--quiet", "--allow-empty", "--message", "mine")
     moved = git(repo, "rev-parse", BRANCH)
     with pytest.raises(WorkspaceError, match="was moved since the run stopped") as refusal:
         restore_worktree(repo, worktree, BRANCH, "r1", sha)
@@ -195,7 +221,7 @@ def test_restore_makes_anew_what_is_gone(repo: Path, worktree: Path, git: Git, d
     restore_worktree(repo, worktree, BRANCH, "r1", sha)
     assert (worktree / "kept").read_text() == "kept\n"
     assert git(repo, "rev-parse", BRANCH) == sha
-    assert git(worktree, "symbolic-ref", "--short", "HEAD") == BRANCH
+    assert detached_at(worktree) == sha
 
 
 def test_restore_says_when_the_commit_is_gone(repo: Path, worktree: Path) -> None:

@@ -163,6 +163,46 @@ def _without_cxdb(real: Any) -> Callable[..., Any]:
     return reach
 
 
+def _exit_code_only(real: Any) -> Callable[..., Any]:
+    def judge(profile: Any, ending: Any, *more: Any) -> Any:
+        judgement = real(profile, ending, *more)
+        well = ending.exit_code == 0 and not ending.timed_out and not ending.stalled
+        return replace(judgement, ok=True, kind=None, failure_class=None, reason="") if well else judgement
+
+    return judge
+
+
+def _classed(name: str, phrase: str = "") -> Callable[[Any], Callable[..., Any]]:
+    """Failures whose reason holds the phrase are of that class."""
+
+    def make(real: Any) -> Callable[..., Any]:
+        def judge(*args: Any) -> Any:
+            judgement = real(*args)
+            if judgement.ok or phrase not in judgement.reason:
+                return judgement
+            return replace(judgement, failure_class=type(judgement.failure_class)(name))
+
+        return judge
+
+    return make
+
+
+def _model_unseen(real: Any) -> Callable[..., Any]:
+    return lambda *args: replace(real(*args), ok=True)
+
+
+def _relative_state_root(real: Any) -> Callable[..., Any]:
+    def make_state_root(*args: Any) -> Any:
+        root = real(*args)
+        return type(root)(os.path.relpath(root))
+
+    return make_state_root
+
+
+def _never_stalled(real: Any) -> Callable[..., Any]:
+    return lambda *args, **more: real(*args, **more | {"stall_seconds": None})
+
+
 PATCHES: dict[str, dict[str, Patch]] = {
     "no-new-session": {"attractor.app.detach": _same_session},
     "no-lock": {"attractor.app.resume": replacing("acquire", _no_lock)},
@@ -180,6 +220,12 @@ PATCHES: dict[str, dict[str, Patch]] = {
     "leftovers-live-on": {"attractor.app.resume": replacing("end_run", _nothing_ended)},
     "prefix-lost-at-resume": {"attractor.app.resume": replacing("read_manifest", _without_prefix)},
     "cxdb-optional": {"attractor.app.start": replacing("reach_cxdb", _without_cxdb)},
+    "exit-code-only": {"attractor.handlers.codergen": replacing("judge", _exit_code_only)},
+    "no-model-check": {"attractor.app.preflight": replacing("_check_model", _model_unseen)},
+    "relative-state-root": {"attractor.handlers.codergen": replacing("make_state_root", _relative_state_root)},
+    "auth-is-transient": {"attractor.handlers.codergen": replacing("judge", _classed("transient_infra"))},
+    "high-demand-missed": {"attractor.handlers.codergen": replacing("judge", _classed("deterministic", "high demand"))},
+    "output-is-progress": {"attractor.handlers.codergen": replacing("StreamFollower", _never_stalled)},
     "relative-root": {"attractor.app.request": replacing("_logs_root", _as_given)},
     "run-id-unchecked": {"attractor.workspace.names": replacing("check_run_id", _anything_goes)},
 }

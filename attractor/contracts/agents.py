@@ -1,0 +1,60 @@
+"""How a run's agents are set up: values that come from the run configuration and the command line.
+
+Kept in the manifest, so that a resumed life uses the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One provider, by its canonical name. `executable` '' is the program's own name, looked for on PATH."""
+
+    executable: str = ""
+    failover: tuple[str, ...] = ()
+    model: str = ""
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpendLimits:
+    """What the whole run may use; None is no limit."""
+
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """`catalog`: path of the run's own copy of the model catalogue, '' for none. Durations in seconds.
+
+    `simulate`: no program is started, stages follow their `simulate` attribute.
+    """
+
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+    force_models: Mapping[str, str] = field(default_factory=dict)
+    catalog: str = ""
+    catalog_sha256: str = ""
+    simulate: bool = False
+    test_shim: bool = False
+    stall_timeout_seconds: float | None = 600.0
+    stall_check_seconds: float = 5.0
+    limits: SpendLimits = field(default_factory=SpendLimits)
+
+
+# Context keys that carry what the run has used so far, so that a limit holds over resumes.
+USAGE_TOKENS = "usage.total_tokens"
+USAGE_COST = "usage.cost_usd"
+
+
+def over_limit(context: Mapping[str, object], limits: SpendLimits) -> str:
+    """Why a run with this context has spent too much; '' while it has not."""
+    tokens, cost = context.get(USAGE_TOKENS, 0), context.get(USAGE_COST, 0.0)
+    if limits.max_tokens is not None and isinstance(tokens, int) and tokens > limits.max_tokens:
+        return f"the run used {tokens} tokens; runtime_policy.max_tokens is {limits.max_tokens}"
+    if limits.max_cost_usd is not None and isinstance(cost, int | float) and cost > limits.max_cost_usd:
+        return f"the run cost {cost:.4f} USD; runtime_policy.max_cost_usd is {limits.max_cost_usd:g}"
+    return ""

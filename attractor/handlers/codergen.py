@@ -1,0 +1,354 @@
+"""Agent nodes: a prompt for a coding agent in the run's worktree (spec 4.5).
+
+An attempt runs one agent program, and further ones where the provider is down and the configuration names others.
+The program's own ending is judged first (`backends.judge`); only a good one lets its status file speak. What the
+attempt leaves: `prompt.md response.md cli_invocation.json stdout.log stderr.log events.ndjson status.json`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from attractor.backends import (
+    PROFILES,
+    AgentEnding,
+    AgentEvent,
+    AgentRequest,
+    Judgement,
+    ModelCatalog,
+    StreamReader,
+    cost_usd,
+    judge,
+)
+from attractor.contracts import (
+    USAGE_COST,
+    USAGE_TOKENS,
+    AgentSettings,
+    EventName,
+    FailureClass,
+    Outcome,
+    StageRun,
+    Status,
+    over_limit,
+)
+from attractor.handlers.agent_home import make_state_root, remove_credentials, seed_credentials, write_state_files
+from attractor.handlers.agent_stream import StreamFollower
+from attractor.handlers.models import (
+    FAILOVER_AT_LAST,
+    FAILOVER_AT_ONCE,
+    ModelChoice,
+    escalation_models,
+    executable_of,
+    failover_models,
+    primary_model,
+    provider_settings,
+)
+from attractor.handlers.prompt import DEFAULT_FIDELITY, build_prompt
+from attractor.handlers.status_file import parse_status, read_status_file
+from attractor.handlers.tool_hooks import ToolHooks
+from attractor.processes import (
+    DEFAULT_GRACE_SECONDS,
+    EndedBy,
+    Limits,
+    excerpt,
+    run_command,
+    tied_to_parent,
+)
+from attractor.rundir import pretty_json
+
+STDERR_TAIL_BYTES = 16_000
+MAX_WATCH_SECONDS = 1.0
+LAST_RESPONSE_CHARACTERS = 200  # spec 4.5
+STATUS_NAME = "status.json"
+_ESCALATING = frozenset({FailureClass.BUDGET_EXHAUSTED, FailureClass.COMPILATION_LOOP})
+
+
+@dataclass(slots=True)
+class CodergenHandler:
+    """Runs agent nodes of one run. Remembers over attempts what was spent and how far a node has escalated."""
+
+    settings: AgentSettings
+    catalog: ModelCatalog | None
+    home: Path
+    now: Callable[[], datetime]
+    _spent: dict[str, Any] | None = None
+    _escalated: dict[str, int] = field(default_factory=dict)
+
+    def execute(self, stage: StageRun) -> Outcome:
+        spent = self._spent_so_far(stage)
+        primary = primary_model(stage.node, self.settings)
+        choices = [self._choice(stage), *failover_models(primary.provider, self.settings)]
+        before = _read_worktree_status(stage.worktree)
+        for number, choice in enumerate(choices):
+            run = _AgentRun(self, stage, choice)
+            judgement = run.go()
+            self._charge(spent, choice, run.reader)
+            following = choices[number + 1] if number + 1 < len(choices) else None
+            if following is None or not _goes_over(judgement, stage):
+                break
+            _shelve(stage.stage_dir, f"failover-{number + 1}")
+            stage.emit(
+                EventName.AGENT_FAILOVER,
+                node_id=stage.node.id,
+                from_provider=choice.provider,
+                to_provider=following.provider,
+                to_model=following.model,
+                reason=judgement.reason,
+            )
+        outcome = self._outcome(stage, judgement, run, before)
+        self._note_escalation(stage, outcome)
+        updates = {
+            "last_stage": stage.node.id,
+            "last_response": run.reader.final_text[:LAST_RESPONSE_CHARACTERS],
+            **spent,
+        }
+        return replace(outcome, context_updates={**updates, **outcome.context_updates})
+
+    # --- which model -------------------------------------------------------------------------------------
+
+    def _choice(self, stage: StageRun) -> ModelChoice:
+        """The node's own model, or the stronger one its last budget failure has brought it to."""
+        level = self._escalated.get(stage.node.id, 0) if stage.attempt > 1 else 0
+        ladder = [primary_model(stage.node, self.settings), *escalation_models(stage.node)]
+        choice = ladder[min(level, len(ladder) - 1)]
+        if level:
+            stage.emit(
+                EventName.AGENT_ESCALATION,
+                node_id=stage.node.id,
+                attempt=stage.attempt,
+                provider=choice.provider,
+                model=choice.model,
+            )
+        return choice
+
+    def _note_escalation(self, stage: StageRun, outcome: Outcome) -> None:
+        if outcome.failure_class in _ESCALATING:
+            self._escalated[stage.node.id] = self._escalated.get(stage.node.id, 0) + 1
+        elif outcome.status.is_success:
+            self._escalated.pop(stage.node.id, None)
+
+    # --- what it costs -----------------------------------------------------------------------------------
+
+    def _spent_so_far(self, stage: StageRun) -> dict[str, Any]:
+        if self._spent is None:
+            known = stage.context
+            self._spent = {USAGE_TOKENS: known.get(USAGE_TOKENS, 0), USAGE_COST: known.get(USAGE_COST, 0.0)}
+        return self._spent
+
+    def with_usage(self, choice: ModelChoice, reader: StreamReader) -> dict[str, Any]:
+        """The run's totals if this program ended now."""
+        spent = dict(self._spent or {USAGE_TOKENS: 0, USAGE_COST: 0.0})
+        self._charge(spent, choice, reader)
+        return spent
+
+    def _charge(self, spent: dict[str, Any], choice: ModelChoice, reader: StreamReader) -> None:
+        price = self.catalog.price(choice.provider, choice.model) if self.catalog else None
+        cost = reader.usage.cost_usd
+        if cost is None:
+            cost = cost_usd(reader.usage, price) if price else 0.0
+        spent[USAGE_TOKENS] += reader.usage.total_tokens
+        spent[USAGE_COST] = round(spent[USAGE_COST] + cost, 6)
+
+    # --- what came of it ---------------------------------------------------------------------------------
+
+    def _outcome(self, stage: StageRun, judgement: Judgement, run: _AgentRun, before: bytes | None) -> Outcome:
+        told = read_status_file(stage.stage_dir / STATUS_NAME) or _take_worktree_status(stage.worktree, before)
+        if run.ended_by is EndedBy.STOP:
+            return Outcome(Status.FAIL, failure_reason=stage.stop.reason, failure_class=FailureClass.CANCELED)
+        if run.overspent:
+            return Outcome(Status.FAIL, failure_reason=run.overspent, failure_class=FailureClass.BUDGET_EXHAUSTED)
+        if not judgement.ok:
+            return Outcome(
+                Status.FAIL,
+                failure_reason=judgement.reason,
+                failure_class=judgement.failure_class,
+                retry_after_seconds=judgement.retry_after_seconds,
+            )
+        if told is not None:
+            return told
+        if stage.node.auto_status:
+            return Outcome(Status.SUCCESS, notes="auto-status: handler completed without writing status")
+        return Outcome(
+            Status.FAIL,
+            failure_reason=f"the agent ended without a status file: neither {stage.stage_dir / STATUS_NAME} nor "
+            f"{STATUS_NAME} in the worktree was written (auto_status=true accepts that)",
+            failure_class=FailureClass.DETERMINISTIC,
+        )
+
+
+class _AgentRun:
+    """One agent program, from its prompt to its judgement."""
+
+    def __init__(self, handler: CodergenHandler, stage: StageRun, choice: ModelChoice) -> None:
+        self._handler = handler
+        self._stage = stage
+        self._choice = choice
+        self._profile = PROFILES[choice.provider]
+        self.reader = self._profile.new_reader()
+        self.ended_by = EndedBy.ITSELF
+        self.overspent = ""
+
+    def go(self) -> Judgement:
+        stage, profile = self._stage, self._profile
+        folders = [str(Path(path).parent) if Path(path).suffix else path for path in profile.state_variables.values()]
+        root = make_state_root(stage.stage_dir, folders)
+        seeded = seed_credentials(root, self._handler.home, profile.credential_files)
+        try:
+            request = self._request()
+            environment = self._environment(root, request)
+            write_state_files(root, profile.state_files(environment))
+            self._write_invocation(request, root, environment)
+            return self._run(request, environment)
+        finally:
+            remove_credentials(root, seeded)
+
+    def _request(self) -> AgentRequest:
+        stage, settings = self._stage, self._handler.settings
+        prompt = build_prompt(stage, fidelity_of(stage), str(stage.stage_dir / STATUS_NAME))
+        (stage.stage_dir / "prompt.md").write_text(prompt, encoding="utf-8")
+        return AgentRequest(
+            prompt=prompt,
+            model=self._choice.model,
+            worktree=stage.worktree,
+            stage_dir=stage.stage_dir,
+            executable=executable_of(self._choice.provider, settings),
+            reasoning_effort=stage.node.text("reasoning_effort"),
+            base_url=provider_settings(self._choice.provider, settings).base_url,
+        )
+
+    def _environment(self, root: Path, request: AgentRequest) -> dict[str, str]:
+        # The toolchain's variables are the user's to set; the profile's own win, and other sessions' go.
+        inherited = {k: v for k, v in self._stage.environment.items() if k not in self._profile.removed_variables}
+        return inherited | self._profile.child_environment(self._stage.environment, root, request.base_url)
+
+    def _write_invocation(self, request: AgentRequest, root: Path, environment: dict[str, str]) -> None:
+        argv = self._profile.argv(request)
+        facts = {
+            "provider": self._choice.provider,
+            "backend": "cli",
+            "model": self._choice.model,
+            "argv": ["(prompt.md)" if part.strip() == request.prompt.strip() else part for part in argv],
+            "cwd": str(request.worktree),
+            "state_root": str(root),
+            "environment": sorted(environment),
+        }
+        (self._stage.stage_dir / "cli_invocation.json").write_bytes(pretty_json(facts))
+
+    def _run(self, request: AgentRequest, environment: dict[str, str]) -> Judgement:
+        stage, settings = self._stage, self._handler.settings
+        stdout, stderr = stage.stage_dir / "stdout.log", stage.stage_dir / "stderr.log"
+        follower = StreamFollower(
+            self.reader,
+            stdout,
+            stage.stage_dir / "events.ndjson",
+            stall_seconds=settings.stall_timeout_seconds,
+            tell=self._tell,
+            spent_too_much=self._spent_too_much,
+            saw=ToolHooks(stage, environment).saw,
+        )
+        grace = stage.graph.duration_seconds("stop_grace", DEFAULT_GRACE_SECONDS)
+        try:
+            result = run_command(
+                tied_to_parent(self._profile.argv(request), environment.get("PATH")),
+                cwd=stage.worktree,
+                environment=environment,
+                stdout=stdout,
+                stderr=stderr,
+                stdin=self._stdin(request),
+                limits=Limits(
+                    timeout_seconds=stage.timeout_seconds,
+                    grace_seconds=stage.node.duration_seconds("stop_grace", grace) or 0.0,
+                    watch_seconds=min(MAX_WATCH_SECONDS, settings.stall_check_seconds),
+                ),
+                stop=stage.stop,
+                heartbeat=stage.heartbeat,
+                leader_note=stage.leader_note,
+                watch=follower.watch,
+            )
+        finally:
+            follower.finish()
+            (stage.stage_dir / "response.md").write_text(self.reader.final_text, encoding="utf-8", errors="replace")
+        self.ended_by = result.ended_by
+        self.overspent = result.verdict if result.verdict != "stalled" else ""
+        ending = AgentEnding(result.exit_code, result.timed_out, result.verdict == "stalled")
+        return judge(self._profile, ending, self.reader, excerpt(stderr, STDERR_TAIL_BYTES), self._handler.now())
+
+    def _stdin(self, request: AgentRequest) -> Path | None:
+        text = self._profile.stdin_text(request)
+        if not text:
+            return None
+        place = self._stage.stage_dir / "stdin.txt"
+        place.write_text(text, encoding="utf-8")
+        return place
+
+    def _tell(self, event: AgentEvent, progress: int) -> None:
+        self._stage.emit(
+            EventName.STAGE_HEARTBEAT,
+            node_id=self._stage.node.id,
+            attempt=self._stage.attempt,
+            activity=event.kind,
+            tool=event.tool or None,
+            text=event.text[:200] or None,
+            progress=progress,
+        )
+
+    def _spent_too_much(self) -> str:
+        return over_limit(self._handler.with_usage(self._choice, self.reader), self._handler.settings.limits)
+
+
+def fidelity_of(stage: StageRun) -> str:
+    """Spec 5.4: the incoming edge's, the node's, the graph's, else `compact`."""
+    edge = stage.incoming.fidelity if stage.incoming is not None else ""
+    return edge or stage.node.fidelity or stage.graph.default_fidelity or DEFAULT_FIDELITY
+
+
+def _goes_over(judgement: Judgement, stage: StageRun) -> bool:
+    """Whether this failure is the next provider's chance."""
+    if judgement.ok or stage.stop.requested:
+        return False
+    if judgement.kind in FAILOVER_AT_ONCE:
+        return True
+    return judgement.kind in FAILOVER_AT_LAST and stage.attempt >= stage.max_attempts
+
+
+def _shelve(stage_dir: Path, name: str) -> None:
+    """Put aside what one provider's program left, for the next one to begin with an empty folder."""
+    place = stage_dir / name
+    place.mkdir(mode=0o700)
+    for entry in list(stage_dir.iterdir()):
+        if entry.name not in (name, "attempts") and not entry.name.startswith("failover-"):
+            entry.rename(place / entry.name)
+
+
+def _read_worktree_status(worktree: Path) -> bytes | None:
+    """The repository's own status.json, if it has one: not every file of that name is a message to us."""
+    path = worktree / STATUS_NAME
+    try:
+        return path.read_bytes() if path.is_file() and not path.is_symlink() else None
+    except OSError:
+        return None
+
+
+def _take_worktree_status(worktree: Path, before: bytes | None) -> Outcome | None:
+    """What the agent reported in the worktree; the file is taken away again, or put back as it was."""
+    path = worktree / STATUS_NAME
+    outcome = read_status_file(path)
+    if outcome is None:
+        return None
+    now = _read_worktree_status(worktree)
+    if now is not None and now == before:
+        return None
+    if now is not None:
+        outcome = parse_status(now, path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    if before is not None:
+        path.write_bytes(before)
+    return outcome

@@ -1,0 +1,188 @@
+"""Runs whose CXDB is killed, forgets, or comes back later: nothing missing, nothing doubled, nothing mixed."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attractor.app import resume_run
+from attractor.errors import CxdbUnreachable, RunDirectoryError
+from attractor.processes import StopRequest
+from harness.cxdb.embedded import EmbeddedCxdb
+from harness.cxdb.reader import read_turns
+from tests.app.runs import Ran, request, resume, run
+
+GATE = "echo > ../../ready; read x < ../../go; true"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedCxdb]:
+    with EmbeddedCxdb(tmp_path / "cxdb") as running:
+        yield running
+
+
+@pytest.fixture
+def config(server: EmbeddedCxdb, tmp_path: Path) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"cxdb: {{binary_addr: '{server.binary_addr}', http_base_url: '{server.http_base_url}'}}\n")
+    return path
+
+
+def during(repo: Path, action: object) -> threading.Thread:
+    """Do something while stage `a` of a run waits (see GATE)."""
+    for name in ("ready", "go"):
+        os.mkfifo(repo.parent / name)
+
+    def work() -> None:
+        (repo.parent / "ready").read_text()
+        action()  # type: ignore[operator]
+        (repo.parent / "go").write_text("x\n")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def event_seqs(ran: Ran, server: EmbeddedCxdb) -> list[int]:
+    """Origins of the turns in the context final.json names, each once and in order, or the test fails."""
+    turns = read_turns(server.http_base_url, ran.json("final.json")["cxdb_context_id"])
+    origins = [(int(turn.data["event_seq"]), int(turn.data["event_part"])) for turn in turns]
+    assert origins == sorted(set(origins))
+    assert {turn.data["run_id"] for turn in turns} == {"r1"}
+    return sorted({seq for seq, _ in origins})
+
+
+def events_with_turns(ran: Ran) -> list[int]:
+    without = ("edge_selected", "setup_command", "stage_heartbeat", "stage_retry_blocked", "cxdb_degraded")
+    return [e["seq"] for e in ran.events() if e["event"] not in (*without, "cxdb_recovered")]
+
+
+def test_a_server_that_restarts_empty_under_a_run_gets_all_of_it_in_a_new_context(
+    repo: Path, server: EmbeddedCxdb, config: Path
+) -> None:
+    worker = during(repo, lambda: server.restart(forget=True))
+    slow = " -> ".join(f"s{n}" for n in range(4))
+    stages = "".join(f's{n} [shape=parallelogram, tool_command="sleep 0.2"] ' for n in range(4))
+    ran = run(repo, f'a [tool_command="{GATE}"] {stages} start -> a -> {slow} -> exit', config=config, use_cxdb=True)
+    worker.join()
+    assert ran.status == "success"
+    final = ran.json("final.json")
+    assert final["cxdb_pending_turns"] == 0
+    assert event_seqs(ran, server) == events_with_turns(ran)
+    assert ran.json("manifest.json")["cxdb"]["context_id"] == final["cxdb_context_id"]
+    assert [e["context_id"] for e in ran.events("cxdb_recovered")] == [final["cxdb_context_id"]]
+
+
+def test_nothing_follows_the_terminal_event_and_final_json_tells_of_the_outage(
+    repo: Path, server: EmbeddedCxdb, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.cxdb.journal.FINAL_WAIT_SECONDS", 0.2)
+    worker = during(repo, server.kill)
+    ran = run(repo, f'a [tool_command="{GATE}"] start -> a -> exit', config=config, use_cxdb=True)
+    worker.join()
+    assert ran.status == "success"
+    assert ran.names()[-1] == "run_completed"
+    final = ran.json("final.json")
+    assert final["cxdb_pending_turns"] > 0
+    assert "CXDB at" in final["cxdb_outage"]
+
+
+def test_resuming_a_finished_run_ships_what_cxdb_lacks(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    worker = during(repo, server.kill)
+    ran = run(repo, f'a [tool_command="{GATE}"] start -> a -> exit', config=config, use_cxdb=True)
+    worker.join()
+    before = ran.json("final.json")
+    assert before["cxdb_pending_turns"] > 0
+    away = resume(ran.root)
+    assert away.result.already_finished
+    assert ran.json("final.json") == before
+    server.restart(forget=True)
+    assert resume(ran.root).result.already_finished
+    after = ran.json("final.json")
+    assert (after["cxdb_pending_turns"], after["cxdb_outage"]) == (0, "")
+    assert after | {key: before[key] for key in before if key.startswith("cxdb_")} == before
+    assert event_seqs(ran, server) == events_with_turns(ran)
+
+
+@pytest.mark.parametrize("occupied", [False, True])
+def test_a_resume_onto_a_context_that_is_another_runs_now_leaves_it_alone(
+    repo: Path, server: EmbeddedCxdb, config: Path, occupied: bool
+) -> None:
+    ran = run(repo, 'a [tool_command="test -e ../../ok"] start -> a -> exit', config=config, use_cxdb=True)
+    server.restart(forget=True)
+    other = []
+    if occupied:
+        body = "a start -> a -> exit"
+        second = run(repo, body, config=config, use_cxdb=True, run_id="r2", logs_root=Path("../logs2"))
+        assert second.json("final.json")["cxdb_context_id"] == ran.json("final.json")["cxdb_context_id"]
+        other = read_turns(server.http_base_url, second.json("final.json")["cxdb_context_id"])
+    (repo.parent / "ok").touch()
+    again = resume(ran.root)
+    assert again.status == "success"
+    assert event_seqs(again, server) == events_with_turns(again)
+    if occupied:
+        assert read_turns(server.http_base_url, second.json("final.json")["cxdb_context_id"]) == other
+        assert again.json("final.json")["cxdb_context_id"] != second.json("final.json")["cxdb_context_id"]
+
+
+def crashed(repo: Path, config: Path, body: str) -> Ran:
+    """A run as SIGKILL leaves it behind its last event: no final.json, no terminal event."""
+    ran = run(repo, body, config=config, use_cxdb=True)
+    (ran.root / "final.json").unlink()
+    lines = (ran.root / "progress.ndjson").read_text().splitlines(keepends=True)
+    (ran.root / "progress.ndjson").write_text("".join(lines[:-1]))
+    return ran
+
+
+def test_a_cxdb_that_is_away_does_not_make_a_crashed_run_a_failed_one(
+    repo: Path, server: EmbeddedCxdb, config: Path
+) -> None:
+    ran = crashed(repo, config, "a start -> a -> exit")
+    server.kill()
+    with pytest.raises(CxdbUnreachable, match="no CXDB at"):
+        resume(ran.root)
+    assert not (ran.root / "final.json").exists()
+    server.start()
+    assert resume(ran.root).status == "success"
+
+
+def test_what_outlived_a_crash_is_ended_before_anything_can_stop_the_resume(
+    repo: Path, server: EmbeddedCxdb, config: Path
+) -> None:
+    import subprocess
+
+    ran = crashed(repo, config, "a [tool_command=false] start -> a -> exit")
+    token = ran.json("manifest.json")["token"]
+    server.kill()
+    with subprocess.Popen(["sleep", "300"], env={**os.environ, "ATTRACTOR_RUN_TOKEN": token}) as stage:
+        with pytest.raises(CxdbUnreachable):
+            resume(ran.root)
+        assert stage.wait(timeout=10) != 0
+
+
+def test_a_missing_final_json_is_made_also_without_cxdb(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    ran = run(repo, "a start -> a -> exit", config=config, use_cxdb=True)
+    (ran.root / "final.json").unlink()
+    server.kill()
+    again = resume(ran.root)
+    assert again.status == "success"
+    assert ran.json("final.json")["cxdb_pending_turns"] > 0
+
+
+def test_damage_is_recorded_with_the_commit_the_checkpoint_names(repo: Path) -> None:
+    ran = run(repo, "a [tool_command=false] start -> a -> exit")
+    (ran.root / "final.json").unlink()
+    lines = (ran.root / "progress.ndjson").read_text().splitlines(keepends=True)
+    (ran.root / "progress.ndjson").write_text("".join(lines[:-1]))
+    text = (ran.root / "graph.dot").read_text().replace(" a ", " z ").replace("-> a", "-> z")
+    (ran.root / "graph.dot").write_text(text)
+    with pytest.raises(RunDirectoryError):
+        resume_run(ran.root, environment=os.environ, stop=StopRequest())
+    final = json.loads((ran.root / "final.json").read_text())
+    assert (final["status"], final["final_git_commit_sha"]) == ("fail", ran.result.final.final_git_commit_sha)
+
+
+__all__ = ["request"]
