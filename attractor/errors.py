@@ -27,6 +27,7 @@ Must not know: any package above it.
 from attractor.diagnostics import Diagnostic
 
 __all__ = [
+    "MAX_SHOWN_DIAGNOSTICS",
     "AttractorError",
     "ConfigError",
     "CxdbError",
@@ -40,6 +41,9 @@ __all__ = [
     "UsageError",
     "WorkspaceError",
 ]
+
+
+MAX_SHOWN_DIAGNOSTICS = 50
 
 
 class AttractorError(Exception):
@@ -67,7 +71,9 @@ class GraphError(AttractorError):
         self.diagnostics = diagnostics
 
     def __str__(self) -> str:
-        return "\n".join([super().__str__(), *(diagnostic.render() for diagnostic in self.diagnostics)])
+        shown = [diagnostic.render() for diagnostic in self.diagnostics[:MAX_SHOWN_DIAGNOSTICS]]
+        rest = len(self.diagnostics) - len(shown)
+        return "\n".join([super().__str__(), *shown, *([f"... and {rest} more"] if rest else [])])
 
 
 # --- the operator, or the machine it runs on ----------------------------------------------------------------

@@ -87,8 +87,6 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
     for name in others.data:
         expectations[name] = _expectation(others.table(name))
     others.finish()
-    proofs: list[Proof] = []
-    table.each_table("proof", lambda element: proofs.append(_proof(element)))
     scenario = Scenario(
         path=path,
         guardrail=guardrail,
@@ -105,7 +103,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
         repo=_repo(table.table("repo")),
         agents=read_agents(table.table("agents")) if table.has("agents") else None,
         expect=expectations,
-        proofs=tuple(proofs),
+        proofs=_proofs(table),
         within_seconds=table.number("within_seconds", 1.0) if table.has("within_seconds") else None,
         without=table.text_map("without"),
         axes=axes,
@@ -190,6 +188,12 @@ def _expectation(table: Table) -> Expectation:
     )
     table.finish()
     return expectation
+
+
+def _proofs(table: Table) -> tuple[Proof, ...]:
+    proofs: list[Proof] = []
+    table.each_table("proof", lambda element: proofs.append(_proof(element)))
+    return tuple(proofs)
 
 
 def _proof(table: Table) -> Proof:

@@ -1,6 +1,6 @@
 """Use cases: what the commands do, wired together from the parts. The only package that knows all of them."""
 
-from attractor.app.detach import READY_FD_VARIABLE, Launched, announce_ownership, launch
+from attractor.app.detach import READY_FD_VARIABLE, READY_TIMEOUT_SECONDS, Launched, announce_ownership, launch
 from attractor.app.inspect import (
     RunStatus,
     RunView,
@@ -21,6 +21,7 @@ from attractor.app.stop import Stopped, stop_run
 
 __all__ = [
     "READY_FD_VARIABLE",
+    "READY_TIMEOUT_SECONDS",
     "Check",
     "CxdbPeer",
     "Launched",

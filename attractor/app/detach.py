@@ -7,6 +7,8 @@ then it reports success. A child that dies before that takes its reason to `run.
 from __future__ import annotations
 
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ from attractor.errors import RunDirectoryError
 from attractor.rundir import Layout
 
 READY_TIMEOUT_SECONDS = 60.0
+END_GRACE_SECONDS = 5.0
 READY_FD_VARIABLE = "ATTRACTOR_READY_FD"
 
 
@@ -30,8 +33,17 @@ class Launched:
     pid_file: Path
 
 
-def launch(layout: Layout, arguments: Sequence[str], environment: Mapping[str, str]) -> Launched:
-    """Start `attractor ARGUMENTS` detached and wait until it owns the run in `layout`."""
+def launch(
+    layout: Layout,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    wait_seconds: float = READY_TIMEOUT_SECONDS,
+) -> Launched:
+    """Start `attractor ARGUMENTS` detached and wait until it owns the run in `layout`.
+
+    A child that has not come so far in time is ended: nobody would look for a run that was said not to begin.
+    """
     existed = layout.root.exists()
     make_directory(layout.root)
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
@@ -40,14 +52,38 @@ def launch(layout: Layout, arguments: Sequence[str], environment: Mapping[str, s
     finally:
         os.close(write_fd)
     with os.fdopen(read_fd, "rb") as ready:
-        owned = ready.read(1) == b"1"  # b"" at the child's end, whatever ended it
+        in_time = _readable(ready.fileno(), wait_seconds)
+        owned = in_time and ready.read(1) == b"1"  # b"" at the child's end, whatever ended it
     if owned:
         # It lives on by itself; nobody here waits for it.
         process.returncode = 0
         return Launched(process.pid, layout.pid)
+    if not in_time:
+        _end(process)
     code = process.wait()
     said = _take_output(layout, keep_folder=existed)
+    if not in_time:
+        raise RunDirectoryError(
+            f"the detached run did not begin within {wait_seconds:g} s and was ended: {said or 'it said nothing'}",
+            hint="run it without --detach to see what it waits for",
+        )
     raise RunDirectoryError(f"the detached run did not begin (exit status {code}): {said or 'it said nothing'}")
+
+
+def _readable(fd: int, wait_seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(wait_seconds * 1000))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a child that does not get on, with its whole session."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(END_GRACE_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _spawn(

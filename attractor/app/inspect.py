@@ -132,8 +132,8 @@ def known_runs(environment: Mapping[str, str]) -> Iterator[RunView]:
         return
     views = []
     for place in places:
-        with suppress(RunDirectoryError):
-            views.append(view_run(place.resolve()))
+        with suppress(RunDirectoryError, OSError):  # damaged, somebody else's, a link in a circle: only that one
+            views.append(view_run(Path(os.path.realpath(place))))
     yield from sorted(views, key=lambda view: (view.manifest.start_time, view.manifest.run_id))
 
 

@@ -226,6 +226,7 @@ def make_directory(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)
+        path.chmod(0o700)  # also one that was there: what runs write is nobody else's
     except OSError as error:
         raise RunDirectoryError(
             f"cannot make {path}: {error.strerror or error}",

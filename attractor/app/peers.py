@@ -13,7 +13,15 @@ import msgspec
 
 from attractor.config import Autostart, RunConfig
 from attractor.contracts import EventName
-from attractor.cxdb import CxdbConnection, Journal, NoJournal, RunFacts, publish_bundle
+from attractor.cxdb import (
+    CxdbConnection,
+    Journal,
+    NoJournal,
+    RunFacts,
+    check_base_url,
+    publish_bundle,
+    split_address,
+)
 from attractor.errors import AttractorError, CxdbError, CxdbUnreachable
 from attractor.rundir import EventLog, Layout, Manifest, read_manifest, write_manifest
 
@@ -31,7 +39,11 @@ class CxdbPeer:
 
 
 def reach_cxdb(config: RunConfig, run_id: str) -> CxdbPeer:
-    """Connect to both ports. Raises CxdbError with the addresses tried and the remedy."""
+    """Connect to both ports. Raises CxdbError with the addresses tried and the remedy, ConfigError for addresses
+    that are none.
+    """
+    split_address(config.cxdb_binary_addr)
+    check_base_url(config.cxdb_http_base_url)
     try:
         return connect_cxdb(config.cxdb_binary_addr, config.cxdb_http_base_url, run_id)
     except CxdbUnreachable as error:

@@ -86,6 +86,7 @@ def plan_run(request: RunRequest) -> Plan:
         workdir = layout.worktree
     elif not workdir.is_dir():
         raise UsageError(f"the working folder {workdir} does not exist")
+    _refuse_unrecordable(layout.root, workdir, repository.root if repository else workdir)
     return Plan(
         graph,
         graph_text,
@@ -136,7 +137,16 @@ def _logs_root(request: RunRequest, run_id: str) -> Path:
         return runs_home(request.environment) / run_id
     if not str(request.logs_root) or "\n" in str(request.logs_root) or "\0" in str(request.logs_root):
         raise UsageError(f"--logs-root {str(request.logs_root)!r} is not a usable path")
-    return (request.cwd / request.logs_root).resolve()
+    return Path(os.path.realpath(request.cwd / request.logs_root))
+
+
+def _refuse_unrecordable(*paths: Path) -> None:
+    """A run's records are UTF-8: a path that is not could not be written into any of them."""
+    for path in paths:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{str(path)!a} is not UTF-8", hint="give the folder another name") from error
 
 
 def read_graph_file(path: Path) -> bytes:
@@ -169,6 +179,8 @@ def check_unused(layout: Layout) -> None:
     the answer stays true.
     """
     root = layout.root
+    if root.is_symlink():  # it was followed at the door as far as it leads
+        raise RunDirectoryError(f"{root} is a symbolic link that leads in a circle", hint="choose another --logs-root")
     if layout.manifest.exists():
         owner = living_owner(layout)
         at_work = f", and {owner} is at work on it" if owner else ""

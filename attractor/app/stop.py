@@ -19,13 +19,14 @@ from attractor.rundir import (
     Owner,
     acquire,
     is_held,
+    is_there,
     living_owner,
-    process_start_time,
     rfc3339,
     write_final,
 )
 
 POLL_SECONDS = 0.02
+OWNER_WAIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ def stop_run(logs_root: Path, *, grace_seconds: float, force: bool) -> Stopped:
     Raises RunDirectoryError where it does not end in time and `force` is off.
     """
     layout = Layout(logs_root)
-    view = view_run(logs_root)
+    view_run(logs_root)  # is it a run at all
     owner = living_owner(layout)
     if owner is None:
-        return Stopped("already", view.status.value)
-    os.kill(owner.pid, signal.SIGTERM)
+        owner = _wait_for_owner(layout)
+        if owner is None:
+            return Stopped("already", view_run(logs_root).status.value)
+    _signal(owner, signal.SIGTERM)
     if _ended(layout, owner, grace_seconds):
         return Stopped("stopped", view_run(logs_root).status.value)
     if not force:
@@ -55,7 +58,7 @@ def stop_run(logs_root: Path, *, grace_seconds: float, force: bool) -> Stopped:
             hint="wait longer with --grace-ms, or end it at once with --force",
         )
     if living_owner(layout) == owner:
-        os.kill(owner.pid, signal.SIGKILL)
+        _signal(owner, signal.SIGKILL)
     _ended(layout, owner, grace_seconds + 5.0)
     return Stopped("killed", _finish_for(layout).value)
 
@@ -63,16 +66,39 @@ def stop_run(logs_root: Path, *, grace_seconds: float, force: bool) -> Stopped:
 def _ended(layout: Layout, owner: Owner, seconds: float) -> bool:
     """Wait until the run is free and its engine's process gone, which follows a moment later."""
     deadline = time.monotonic() + seconds
-    while is_held(layout) or _is_there(owner):
+    while is_held(layout) or is_there(owner):
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS)
     return True
 
 
-def _is_there(owner: Owner) -> bool:
-    started = process_start_time(owner.pid)
-    return started is not None and abs(started - owner.start_time) < 1.0
+def _wait_for_owner(layout: Layout) -> Owner | None:
+    """Who holds the run, None where nobody does. An engine that begins writes its name a moment after locking."""
+    deadline = time.monotonic() + OWNER_WAIT_SECONDS
+    while is_held(layout):
+        owner = living_owner(layout)
+        if owner is not None:
+            return owner
+        if time.monotonic() >= deadline:
+            raise RunDirectoryError(
+                f"the run in {layout.root} is held by a process that is not the one its run.lock names",
+                hint=f"find it with `fuser {layout.lock}` or `lsof {layout.lock}`; it may be on another host",
+            )
+        time.sleep(POLL_SECONDS)
+    return None
+
+
+def _signal(owner: Owner, number: signal.Signals) -> None:
+    """Send a signal; a process that is gone already is as good."""
+    try:
+        os.kill(owner.pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise RunDirectoryError(
+            f"{owner} belongs to another user and cannot be ended", hint="ask its owner, or call this as root"
+        ) from error
 
 
 def _finish_for(layout: Layout) -> RunStatus:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from attractor.cli.paths import read_graph
-from attractor.errors import UsageError
+from attractor.errors import MAX_SHOWN_DIAGNOSTICS, UsageError
 from attractor.lint import Severity, Validation, validate_text
 
 
@@ -29,8 +29,11 @@ def validate(graphs: tuple[str, ...], as_json: bool, strict: bool) -> int:
 
 
 def _print(name: str, result: Validation) -> None:
-    for finding in result.diagnostics:
+    for finding in result.diagnostics[:MAX_SHOWN_DIAGNOSTICS]:
         click.echo(finding.render())
+    rest = len(result.diagnostics) - MAX_SHOWN_DIAGNOSTICS
+    if rest > 0:
+        click.echo(f"... and {rest} more (--json shows all)")
     counts = {
         severity: sum(finding.severity is severity for finding in result.diagnostics)
         for severity in (Severity.ERROR, Severity.WARNING)

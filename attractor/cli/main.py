@@ -13,7 +13,7 @@ import click
 
 from attractor import __version__
 from attractor.cli import output
-from attractor.errors import AttractorError, InternalError
+from attractor.errors import AttractorError, InternalError, UsageError
 
 # command -> (module, attribute, help for the list of commands, which must not import the module)
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
@@ -71,6 +71,7 @@ def run_cli(arguments: Sequence[str]) -> int:
 
 def _exit_code(arguments: Sequence[str]) -> int:
     try:
+        _refuse_undecodable(arguments)
         code = attractor.main(args=list(arguments), prog_name="attractor", standalone_mode=False)
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
@@ -86,9 +87,18 @@ def _exit_code(arguments: Sequence[str]) -> int:
         if error.filename is None:  # what reads files and sockets names them: this came from printing
             output.lost(error)
         else:
-            output.say(f"attractor: error: {error}")
+            output.say(f"attractor: error: {error.filename}: {error.strerror}")
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            shown = ascii(argument)
+            raise UsageError(f"{shown} is not UTF-8", hint="records and messages could not name it") from error
 
 
 def _show(error: AttractorError) -> None:

@@ -23,6 +23,12 @@ def _attempt_end(event: Event) -> str:
     return line
 
 
+def _heartbeat(event: Event) -> str:
+    line = f"...  {event['node_id']}  running for {_duration(event['elapsed_ms'])}"
+    doing = " ".join(str(event[key]) for key in ("activity", "tool") if event.get(key))
+    return f"{line}  {doing}" if doing else line
+
+
 def _duration(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
@@ -31,7 +37,9 @@ _LINES: dict[str, Callable[[Event], str]] = {
     "run_started": lambda e: f"run {e['run_id']}  {e['logs_root']}",
     "run_resumed": lambda e: f"resumed {e['run_id']}  after {e['after_node'] or 'the start'}",
     "stage_attempt_end": _attempt_end,
-    "stage_heartbeat": lambda e: f"...  {e['node_id']}  running for {_duration(e['elapsed_ms'])}",
+    "stage_heartbeat": _heartbeat,
+    "agent_failover": lambda e: f"...  {e['node_id']}  goes on with {e['to_provider']}:{e['to_model']}: {e['reason']}",
+    "agent_escalation": lambda e: f"...  {e['node_id']}  takes {e['provider']}:{e['model']}",
     "stage_retry_sleep": lambda e: f"...  {e['node_id']}  next attempt in {_duration(e['delay_ms'])}",
     "loop_restart": lambda e: f"loop restart {e['restart_count']}  at {e['to']}",
     "loop_restart_blocked": lambda e: f"loop restart blocked: {e['failure_class']}",

@@ -13,6 +13,7 @@ import click
 
 from attractor.app import (
     READY_FD_VARIABLE,
+    READY_TIMEOUT_SECONDS,
     Plan,
     RunRequest,
     RunResult,
@@ -27,6 +28,7 @@ from attractor.app import (
     write_report,
 )
 from attractor.cli.output import say, tolerated
+from attractor.cli.paths import absolute, working_directory
 from attractor.cli.progress import show
 from attractor.errors import UsageError
 from attractor.processes import StopRequest
@@ -105,7 +107,7 @@ def resume(logs_root: str, quiet: bool, as_json: bool) -> int:
     stop = StopRequest()
     _listen(stop)
     result = resume_run(
-        (working_directory() / logs_root).resolve(),
+        absolute(logs_root),
         environment=_environment(),
         stop=stop,
         on_events=_shower(quiet),
@@ -113,22 +115,26 @@ def resume(logs_root: str, quiet: bool, as_json: bool) -> int:
     return _report(result, stop, as_json=as_json)
 
 
-def working_directory() -> Path:
-    """Where relative paths count from; UsageError where it has been removed under our feet."""
+def _cwd(options: dict[str, Any]) -> Path:
+    """Where relative paths count from. One that has been removed does not matter where there are none."""
     try:
-        return Path.cwd()
-    except OSError as error:
-        raise UsageError("the current directory no longer exists", hint="cd to another one") from error
+        return working_directory()
+    except UsageError:
+        paths = [options[key] for key in ("graph_path", "config", "logs_root", "repo", "workdir") if options[key]]
+        folder = options["workdir"] if options["no_git"] else options["repo"] or options["config"]
+        if not folder or not all(os.path.isabs(path) for path in paths):
+            raise
+        return Path("/")
 
 
 def _request(options: dict[str, Any]) -> RunRequest:
     return RunRequest(
         graph=Path(options["graph_path"]),
-        cwd=working_directory(),
+        cwd=_cwd(options),
         environment=os.environ,
         config=Path(options["config"]) if options["config"] else None,
         run_id=options["run_id"],
-        logs_root=Path(options["logs_root"]) if options["logs_root"] is not None else None,
+        logs_root=absolute(options["logs_root"]) if options["logs_root"] is not None else None,
         repo=Path(options["repo"]) if options["repo"] else None,
         use_cxdb=not options["no_cxdb"],
         use_git=not options["no_git"],
@@ -145,12 +151,19 @@ def _environment() -> dict[str, str]:
 
 
 def _listen(stop: StopRequest) -> None:
-    stop.listen(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+    """Let signals end the run, but for those somebody has told us to ignore (nohup, background jobs of a script)."""
+    stop.listen(*(number for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT) if not _is_ignored(number)))
+    if _is_ignored(signal.SIGHUP):
+        return
     if os.getsid(0) == os.getpid() and not _has_terminal():
         # Detached: nobody's hang-up concerns us.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     else:
         stop.listen(signal.SIGHUP)
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN
 
 
 def _has_terminal() -> bool:
@@ -181,7 +194,9 @@ def _preflight(plan: Plan) -> int:
 
 
 def _detach(plan: Plan, options: dict[str, Any]) -> int:
-    launched = launch(plan.layout, _child_arguments(plan, options), os.environ)
+    autostart = plan.config.cxdb_autostart if plan.use_cxdb else None
+    wait_seconds = READY_TIMEOUT_SECONDS + (autostart.wait_timeout_seconds if autostart else 0.0)
+    launched = launch(plan.layout, _child_arguments(plan, options), os.environ, wait_seconds=wait_seconds)
     facts = {
         "detached": "true",
         "run_id": plan.run_id,
@@ -194,7 +209,7 @@ def _detach(plan: Plan, options: dict[str, Any]) -> int:
 
 def _child_arguments(plan: Plan, options: dict[str, Any]) -> list[str]:
     """The same run for the child, every path absolute: its working directory is another one."""
-    here = working_directory()
+    here = _cwd(options)
     arguments = ["run", "--graph", str(here / options["graph_path"]), "--run-id", plan.run_id]
     arguments += ["--logs-root", str(plan.layout.root)]
     if options["config"]:

@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -20,8 +19,8 @@ from attractor.app import (
     stop_run,
     view_run,
 )
+from attractor.cli.paths import absolute
 from attractor.cli.progress import line_of
-from attractor.cli.run import working_directory
 from attractor.errors import RunDirectoryError, UsageError
 from attractor.rundir import read_events
 
@@ -36,9 +35,9 @@ _COLOURS = {"success": "green", "fail": "red", "crashed": "red", "canceled": "ye
 @click.option("--follow", is_flag=True, help="Show events until the run ends.")
 def status(logs_root: str | None, latest: bool, as_json: bool, follow: bool) -> int:
     """Show where a run stands: running, success, fail, canceled or crashed."""
-    if bool(logs_root) == latest:
+    if (logs_root is not None) == latest:
         raise UsageError("name a run with --logs-root L, or take the newest with --latest")
-    view = latest_run(os.environ) if latest else view_run(_absolute(str(logs_root)))
+    view = latest_run(os.environ) if latest else view_run(absolute(str(logs_root)))
     if follow:
         for event in _follow(view):
             text = json.dumps(event) if as_json else line_of(event)
@@ -47,10 +46,6 @@ def status(logs_root: str | None, latest: bool, as_json: bool, follow: bool) -> 
         view = view_run(view.layout.root)
     _show(view, as_json=as_json)
     return 0
-
-
-def _absolute(path: str) -> Path:
-    return (working_directory() / path).resolve()
 
 
 def _follow(view: RunView) -> Iterator[dict[str, object]]:
@@ -98,7 +93,7 @@ def _show(view: RunView, *, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="SIGKILL the engine when the grace is over.")
 def stop(logs_root: str, grace_ms: int, force: bool) -> int:
     """End a run in order: its stage is ended, its state kept, final.json says canceled."""
-    stopped = stop_run(_absolute(logs_root), grace_seconds=grace_ms / 1000, force=force)
+    stopped = stop_run(absolute(logs_root), grace_seconds=grace_ms / 1000, force=force)
     if stopped.how == "already":
         click.echo(f"not running: the run's status is {stopped.status}")
         return 0

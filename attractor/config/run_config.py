@@ -9,6 +9,7 @@ from typing import Any
 
 from attractor.config.document import Value, read_document
 from attractor.config.schema import RUN_CONFIG
+from attractor.config.secrets import REMOVED, argv_without_secrets, without_secrets
 from attractor.contracts import AgentSettings, ProviderSettings, SpendLimits
 
 DEFAULT_BINARY_ADDR = "127.0.0.1:9009"
@@ -105,11 +106,11 @@ def _autostart(data: Mapping[str, Any]) -> Autostart | None:
 
 
 def _plain(value: Any) -> Any:
-    """The same without paths as objects and without header values, which may be secrets: for run_config.json."""
+    """The same without paths as objects and without what may be secret: for run_config.json."""
     if isinstance(value, Mapping):
-        return {
-            key: dict.fromkeys(item, "(removed)") if key == "headers" else _plain(item) for key, item in value.items()
-        }
+        return {key: dict.fromkeys(item, REMOVED) if key == "headers" else _plain(item) for key, item in value.items()}
     if isinstance(value, list):
+        if all(isinstance(item, str) for item in value):
+            return argv_without_secrets(value)
         return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    return without_secrets(str(value)) if isinstance(value, str | Path) else value

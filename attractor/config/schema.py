@@ -24,16 +24,17 @@ def _wrong(value: Value, key: str, expected: str) -> ConfigError:
 
 
 def text(value: Value, key: str) -> str:
-    if not isinstance(value.content, str):
+    if not isinstance(value.content, str) or "\0" in value.content:
         raise _wrong(value, key, "text")
     return value.content
 
 
 def path(value: Value, key: str) -> Path:
     """A path; a relative one counts from the configuration file's folder."""
-    written = Path(text(value, key)).expanduser()
-    if not str(written) or "\0" in str(written):
-        raise _wrong(value, key, "a path")
+    try:
+        written = Path(text(value, key)).expanduser()
+    except RuntimeError as error:  # ~nosuchuser
+        raise _wrong(value, key, "a path below a home that exists") from error
     return (Path(value.file).parent / written).absolute()
 
 

@@ -3,7 +3,7 @@
 from attractor.cxdb.bundle import registry_bundle
 from attractor.cxdb.connection import CxdbConnection, split_address
 from attractor.cxdb.journal import Journal, NoJournal
-from attractor.cxdb.registry import publish_bundle
+from attractor.cxdb.registry import check_base_url, publish_bundle
 from attractor.cxdb.turns import RunFacts, Turn, turns_of
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "NoJournal",
     "RunFacts",
     "Turn",
+    "check_base_url",
     "publish_bundle",
     "registry_bundle",
     "split_address",

@@ -58,6 +58,11 @@ def _request(base_url: str, method: str, path: str, body: bytes, timeout_seconds
         connection.close()
 
 
+def check_base_url(base_url: str) -> None:
+    """Raise ConfigError for what can be no server's address."""
+    _connection_to(base_url, TIMEOUT_SECONDS)
+
+
 def _connection_to(base_url: str, timeout_seconds: float) -> tuple[http.client.HTTPConnection, str]:
     """A connection not yet opened, and the path all requests begin with."""
     try:

@@ -8,6 +8,7 @@ attempt leaves: `prompt.md response.md cli_invocation.json stdout.log stderr.log
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -192,6 +193,7 @@ class _AgentRun:
         self.reader = self._profile.new_reader()
         self.ended_by = EndedBy.ITSELF
         self.overspent = ""
+        self._started = time.monotonic()
 
     def go(self) -> Judgement:
         stage, profile = self._stage, self._profile
@@ -291,6 +293,7 @@ class _AgentRun:
             EventName.STAGE_HEARTBEAT,
             node_id=self._stage.node.id,
             attempt=self._stage.attempt,
+            elapsed_ms=round((time.monotonic() - self._started) * 1000),
             activity=event.kind,
             tool=event.tool or None,
             text=event.text[:200] or None,

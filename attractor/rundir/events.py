@@ -118,19 +118,18 @@ def read_events(path: Path, *, after_seq: int = 0) -> Iterator[Event]:
                 event = _decode(line)
                 if event["seq"] > after_seq:
                     yield event
-            except (msgspec.DecodeError, KeyError, TypeError) as error:
-                raise RunDirectoryError(
-                    f"{path}, line {number} is not an event: {error}",
-                    hint="the file was changed by something else than the engine",
-                ) from error
+            except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+                raise _no_event(f"{path}, line {number}", error) from error
 
 
 def last_event(path: Path) -> Event | None:
-    """The newest complete event, without reading the whole file."""
+    """The newest complete event, without reading the whole file. RunDirectoryError where the last line is none."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise RunDirectoryError(f"cannot read {path}: {error.strerror or error}") from error
     try:
         size = os.fstat(fd).st_size
         tail = b""
@@ -142,7 +141,21 @@ def last_event(path: Path) -> Event | None:
     finally:
         os.close(fd)
     lines = tail[: tail.rfind(b"\n") + 1].splitlines()
-    return _decode(lines[-1]) if lines else None
+    if not lines:
+        return None
+    try:
+        event = _decode(lines[-1])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _no_event(f"the last line of {path}", error) from error
+    if not isinstance(event.get("seq"), int) or not isinstance(event.get("event"), str) or "ts" not in event:
+        raise _no_event(f"the last line of {path}", "it lacks seq, ts or event")
+    return event
+
+
+def _no_event(place: str, why: object) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{place} is not an event: {why}", hint="the file was changed by something else than the engine"
+    )
 
 
 def last_seq(path: Path) -> int:

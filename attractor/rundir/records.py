@@ -73,6 +73,9 @@ class Final(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float = 0.0
 
 
+STATUSES = ("success", "fail", "canceled")
+
+
 def new_token() -> str:
     """A mark nobody else's environment carries."""
     return secrets.token_hex(16)
@@ -122,8 +125,19 @@ def write_final(layouts: list[Layout], final: Final) -> None:
 def read_final(layout: Layout) -> Final | None:
     """None while there is none; RunDirectoryError where it is not what `write_final` writes."""
     try:
-        return msgspec.json.decode(layout.final.read_bytes(), type=Final)
+        final = msgspec.json.decode(layout.final.read_bytes(), type=Final)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise RunDirectoryError(f"cannot read {layout.final}: {error.strerror or error}") from error
     except msgspec.DecodeError as error:
-        raise RunDirectoryError(f"{layout.final} is damaged: {error}") from error
+        raise _damaged_final(layout, str(error)) from error
+    if final.status not in STATUSES:
+        raise _damaged_final(layout, f"its status {final.status!r} is none of {', '.join(STATUSES)}")
+    return final
+
+
+def _damaged_final(layout: Layout, why: str) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{layout.final} is damaged: {why}", hint="nothing was changed; restore the file, or move it away and resume"
+    )

@@ -81,7 +81,7 @@ def equip(spec: AgentSpec | None, directory: Path, marks: Mapping[str, str], sta
         command = f'exec {_fake(program, plan)} "$@"\n'
         if spec.real and provider in spec.answers:
             noted = f'{_fake("--record", program, plan)} "$@" || exit 70\n'
-            command = noted + command_line(provider, directory / "home", base_url, retries=spec.retries)
+            command = noted + command_line(provider, directory / "home", base_url, _fake(), retries=spec.retries)
         wrapper.write_text("#!/bin/sh\n" + _exports({**marks, **environment}) + command, encoding="utf-8")
         wrapper.chmod(0o755)
     test_shim = spec.test_shim and not spec.real

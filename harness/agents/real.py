@@ -60,21 +60,17 @@ def furnish_home(home: Path, base_url: str, *, retries: bool = True) -> dict[str
     }
 
 
-def command_line(provider: str, home: Path, base_url: str, *, retries: bool = True) -> str:
-    """Shell text that becomes the program, with its arguments `"$@"` behind our own.
+def command_line(provider: str, home: Path, base_url: str, helper: str, *, retries: bool = True) -> str:
+    """Shell text that becomes the program, with its arguments `"$@"` behind our own; `helper` starts the fakes' main.
 
     codex takes its settings as arguments. gemini wants a file in whatever home it is given, without which a
-    base URL makes it ask for another way to sign in; it is put there unless there is one.
+    base URL makes it ask for another way to sign in; what an engine has put there stays.
     """
     program = shlex.quote(str(program_of(provider)))
     if provider == "openai":
         return f'exec {program} {shlex.join(_codex_settings(base_url, retries))} "$@"\n'
-    settings = shlex.quote(str(home / SETTINGS))
-    return f"""\
-place="${{GEMINI_CLI_HOME:-$HOME}}/.gemini"
-[ -e "$place/settings.json" ] || {{ mkdir -p "$place" && cp {settings} "$place/settings.json"; }} || exit 70
-exec {program} "$@"
-"""
+    place = '"${GEMINI_CLI_HOME:-$HOME}/.gemini/settings.json"'
+    return f'{helper} --settings {place} {shlex.quote(str(home / SETTINGS))} || exit 70\nexec {program} "$@"\n'
 
 
 def _codex_settings(base_url: str, retries: bool) -> list[str]:

@@ -23,12 +23,16 @@ def failure_classes() -> str:
             [(c.value, _yes(p.stage_retry), _yes(p.loop_restart)) for c, p in POLICY.items()],
         ),
         "## Tools",
-        "A timeout is `transient_infra`. Else the last line of standard error decides; what none of these match is "
-        "`deterministic`:",
+        (
+            "A timeout is `transient_infra`. Else the last line of standard error decides; what none of these match is "
+            "`deterministic`:"
+        ),
         _table(("pattern", "class"), [(_code(p.pattern), c.value) for p, c in TOOL_HINTS]),
         "## Agents",
-        "What ended the program, its exit code, structured codes and HTTP statuses come first, texts last "
-        "(`attractor/backends/judge.py`). Each gives a kind, and each kind has a class:",
+        (
+            "What ended the program, its exit code, structured codes and HTTP statuses come first, texts last "
+            "(`attractor/backends/judge.py`). Each gives a kind, and each kind has a class:"
+        ),
         _table(("kind", "class"), [(k.value, c.value) for k, c in KIND_CLASS.items()]),
         "### Exit codes",
         _table(

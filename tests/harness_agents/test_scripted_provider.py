@@ -52,6 +52,9 @@ def events(data: bytes) -> list[Any]:
     return [json.loads(line[6:]) for line in data.decode().splitlines() if line.startswith("data: ")]
 
 
+POST = b"POST /v1/responses HTTP/1.1\r\n"
+
+
 def said(name: str, data: bytes) -> str:
     """The text of an answer, found as each provider's clients find it."""
     parts = events(data)
@@ -195,9 +198,8 @@ def test_what_was_asked_is_kept_without_secrets() -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        b"POST /v1/responses HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
-        b'3\r\n{"x\r\n4;e=1\r\n":1}\r\n0\r\nt: u\r\n\r\n',
-        b'POST /v1/responses HTTP/1.1\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n{"x":1}',
+        POST + b'transfer-encoding: chunked\r\n\r\n3\r\n{"x\r\n4;e=1\r\n":1}\r\n0\r\nt: u\r\n\r\n',
+        POST + b'Content-Length: 7\r\nExpect: 100-continue\r\n\r\n{"x":1}',
     ],
     ids=["in chunks", "after 100-continue"],
 )

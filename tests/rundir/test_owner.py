@@ -1,14 +1,16 @@
 """One owner at a time, and a dead owner is none."""
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from attractor.errors import RunDirectoryError
-from attractor.rundir import Layout, acquire, is_held, living_owner, read_owner, runs_home
+from attractor.rundir import Layout, acquire, is_held, living_owner, process_start_time, read_owner, runs_home
 
 HOLDER = """
 import sys
@@ -62,9 +64,31 @@ def test_a_child_process_does_not_keep_the_lock_alive(tmp_path: Path) -> None:
 def test_a_pid_that_another_process_has_now_is_not_the_owner(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     lock = acquire(layout)
-    layout.lock.write_text(layout.lock.read_text().replace('"start_time":', '"start_time":1'))
+    owner = lock.owner
+    changed = msgspec.structs.replace(owner, start_ticks=owner.start_ticks + 1, start_time=owner.start_time + 100)
+    layout.lock.write_bytes(msgspec.json.encode(changed))
     assert is_held(layout)
     assert living_owner(layout) is None
+    lock.release()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_a_clock_that_was_set_does_not_make_the_owner_a_stranger(tmp_path: Path) -> None:
+    # Start times in seconds are counted from the boot time, which moves with the clock; ticks since boot do not.
+    layout = Layout(tmp_path)
+    lock = acquire(layout)
+    moved = msgspec.structs.replace(lock.owner, start_time=lock.owner.start_time + 3600)
+    layout.lock.write_bytes(msgspec.json.encode(moved))
+    assert living_owner(layout) == moved
+    lock.release()
+
+
+def test_a_lock_file_of_an_older_version_is_understood(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    lock = acquire(layout)
+    started = process_start_time(os.getpid())
+    layout.lock.write_text(f'{{"pid":{os.getpid()},"start_time":{started},"host":"h"}}')
+    assert living_owner(layout) is not None
     lock.release()
 
 
@@ -84,6 +108,7 @@ def test_a_lock_file_left_by_a_dead_host_does_not_hold(tmp_path: Path) -> None:
     [
         ({"HOME": "/home/u"}, "/home/u/.local/state/attractor/runs"),
         ({"HOME": "/home/u", "XDG_STATE_HOME": "/state"}, "/state/attractor/runs"),
+        ({}, f"{pwd.getpwuid(os.getuid()).pw_dir}/.local/state/attractor/runs"),
         ({"HOME": "/home/u", "XDG_STATE_HOME": "relative"}, "/home/u/.local/state/attractor/runs"),
     ],
 )

@@ -96,7 +96,9 @@ class Gemini:
             return Failure(_broken(answer), code=code, tries=4, before="" if code else answer.get("text", ""))
         code = 1 if status == 404 and "body" not in answer else status % 256  # a model it does not know
         tries = 10 if status in _RETRIED else 1
-        return Failure(_told(answer, status), code=code, tries=tries, delay=FIRST_DELAY_SECONDS)
+        wait = answer.get("retry_after", 0.0)
+        told = _told(answer, status)
+        return Failure(told, code=code, tries=tries, delay=FIRST_DELAY_SECONDS, status=status, retry_after=wait)
 
     def tries_again(self, failure: Failure, attempt: int) -> None:
         if failure.delay:
@@ -117,6 +119,10 @@ class Gemini:
             self._result(status="error")
             return
         warn(f"Error when talking to Gemini API _ApiError: {failure.message}")
+        if failure.retry_after:
+            warn(f"  retryDelayMs: {failure.retry_after * 1000:g},")
+        if failure.status:
+            warn(f"  status: {failure.status}\n}}")
         self._result(status="error", error={"type": "unknown", "message": failure.message})
 
     def waits_for_network(self, attempt: int) -> None:

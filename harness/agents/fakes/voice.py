@@ -26,6 +26,7 @@ class Failure:
         delay: float = 0.0,
         status: int = 0,
         before: str = "",
+        retry_after: float = 0.0,
     ) -> None:
         self.message = message
         self.code = code  # exit code in the end
@@ -33,6 +34,7 @@ class Failure:
         self.reconnect_at = reconnect_at  # the try before which it says that it begins anew
         self.delay = delay  # before the second try; doubled after each
         self.status = status
+        self.retry_after = retry_after  # as the provider asked
         self.before = before  # text that came before the stream broke off
 
 
