@@ -290,9 +290,13 @@ TEXT_HINTS: Final[tuple[TextHint, ...]] = (
     ),
     _hint(
         r"\bstream disconnected before completion\b|\bstream closed before response\.completed\b"
-        r"|\berror while reading the server response\b|\bconnection closed mid-response\b",
+        r"|\berror while reading the server response\b|\bconnection closed mid-response\b"
+        r"|\bmodel stream ended without a finish reason\b",
         FailureKind.STREAM_CUT,
-        ("stream disconnected before completion: stream closed before response.completed",),
+        (
+            "stream disconnected before completion: stream closed before response.completed",
+            "Model stream ended without a finish reason.",
+        ),
         ("video stream disconnected", "stream.close() before completion of test"),
     ),
     _hint(

@@ -270,6 +270,7 @@ class _AgentRun:
                 stop=stage.stop,
                 heartbeat=stage.heartbeat,
                 leader_note=stage.leader_note,
+                end_strays=True,  # nobody asked an agent for a service: what it leaves would write into the next stage
                 watch=follower.watch,
             )
         finally:

@@ -84,10 +84,12 @@ def run_command(
     watch: Callable[[], str] | None = None,
     stdin: Path | None = None,
     leader_note: Path | None = None,
+    end_strays: bool = False,
 ) -> CommandResult:
     """Run `argv` to its end, its timeout, a stop, or until `watch` returns a reason to end it.
 
-    Raises OSError where it cannot be started at all.
+    With `end_strays`, what left the command's session is ended with it, too. Raises OSError where it cannot be
+    started at all.
     """
     started = time.monotonic()
     process = _spawn(argv, cwd, environment, stdout, stderr, stdin)
@@ -100,7 +102,7 @@ def run_command(
         end_stage(process.pid, token, grace_seconds=0.0)
         process.wait()
         raise
-    if ended_by is not EndedBy.ITSELF or group_exists(process.pid):
+    if end_strays or ended_by is not EndedBy.ITSELF or group_exists(process.pid):
         end_stage(process.pid, token, grace_seconds=limits.grace_seconds)
     code = process.wait()
     return CommandResult(code, ended_by, time.monotonic() - started, verdict)

@@ -173,5 +173,7 @@ def test_a_direct_child_dies_with_a_harness_that_is_killed(tmp_path: Path) -> No
         assert parent.stdout is not None
         child = identify(int(parent.stdout.readline()))
         assert child is not None
+        # setpriv first asks for the signal and then becomes the program: before that, nothing is promised.
+        assert until(lambda: Path(f"/proc/{child.pid}/comm").read_text() == "sleep\n", 10)
         parent.kill()
     assert until(lambda: not alive(child), 5)
