@@ -79,11 +79,16 @@ def _workers(wanted: str) -> str:
 
 
 def run_pytest(options: MatrixOptions, extra: Sequence[str] = ()) -> tuple[int, float]:
-    """pytest's exit code and how long it took; the board is shown meanwhile."""
+    """pytest's exit code and how long it took; the board is shown meanwhile. Owns the report directory."""
+    reports = ReportDirectory(options.report_dir)
+    with reports.owned():
+        reports.begin()
+        return _run_pytest(options, extra)
+
+
+def _run_pytest(options: MatrixOptions, extra: Sequence[str]) -> tuple[int, float]:
     from harness.report import follow
 
-    reports = ReportDirectory(options.report_dir)
-    reports.begin()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(_module_paths())}
     began = time.monotonic()
     with (options.report_dir / PYTEST_LOG).open("wb") as log:

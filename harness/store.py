@@ -12,19 +12,23 @@ how a case is run or shown.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from harness.errors import HarnessError
 from harness.results import CaseResult, ProgressEvent, from_json, progress_from_json, to_json
 
 __all__ = ["CASES", "EVENTS", "ReportDirectory", "case_slug"]
 
 EVENTS = "events.ndjson"
+LOCK = ".lock"
 CASES = "cases"
 
 
@@ -38,6 +42,28 @@ class ReportDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Hold the directory for one session. HarnessError where another one uses it: each would remove the
+        other's sandboxes. The kernel gives the lock back however the session ends.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+                raise HarnessError(
+                    f"{self.path} is in use by another session (process {holder}): "
+                    "wait for it, or choose another place with --report-dir"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
 
     def begin(self) -> None:
         """Forget an earlier session, keeping the directory itself."""
