@@ -13,6 +13,7 @@ how a case is run or shown.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -29,12 +30,20 @@ __all__ = ["CASES", "EVENTS", "ReportDirectory", "case_slug"]
 
 EVENTS = "events.ndjson"
 LOCK = ".lock"
+_VALUE = r"\w+=[\w.-]*[\w.]"
+_PLAIN_ID = re.compile(rf"[\w./-]+(\[{_VALUE}(,{_VALUE})*\])?", re.ASCII)
 CASES = "cases"
 
 
 def case_slug(case_id: str) -> str:
-    """A directory name for a case id: readable, and the same every time."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", case_id.replace("/", "--")).strip("-.")
+    """A directory name for a case id: readable, the same every time, and no other case's.
+
+    Axis values may be empty or hold anything; what an id loses on the way into a file name is made up for by a digest.
+    """
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", case_id.replace("/", "--")).strip("-.")
+    if _PLAIN_ID.fullmatch(case_id):
+        return readable
+    return f"{readable}-{hashlib.sha256(case_id.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 class ReportDirectory:

@@ -306,7 +306,7 @@ def test_a_program_that_cannot_run_unattended_is_found_out(agents: Agents, monke
     agents.config["llm"] = {"cli_profile": "real"}
     monkeypatch.setenv("PATH", f"{place.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("OPENAI_API_KEY", "x")
-    with pytest.raises(PreflightFailed, match="does not know --json.* cannot run unattended"):
+    with pytest.raises(PreflightFailed, match=r"does not know --json.* cannot run unattended"):
         agents.run(NODE % "")
 
 

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from attractor.app import launch, stop_run
@@ -47,7 +49,11 @@ def test_a_killed_engines_final_json_names_the_last_commit(held: Layout) -> None
     (held.root / "final.json").unlink()
     owner = read_owner(held)
     assert owner is not None
-    subprocess.run(["kill", "-STOP", str(owner.pid)], check=True)
+    process = psutil.Process(owner.pid)
+    process.suspend()
+    deadline = time.monotonic() + 10
+    while process.status() != psutil.STATUS_STOPPED:  # until then SIGTERM would still reach it
+        assert time.monotonic() < deadline
     stopped = stop_run(held.root, grace_seconds=0.1, force=True)
     assert stopped.how == "killed"
     final = json.loads(held.final.read_text())
