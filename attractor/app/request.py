@@ -86,7 +86,7 @@ def plan_run(request: RunRequest) -> Plan:
         workdir = layout.worktree
     elif not workdir.is_dir():
         raise UsageError(f"the working folder {workdir} does not exist")
-    _refuse_unrecordable(layout.root, workdir, repository.root if repository else workdir)
+    _check_recordable(workdir)
     return Plan(
         graph,
         graph_text,
@@ -138,15 +138,6 @@ def _logs_root(request: RunRequest, run_id: str) -> Path:
     if not str(request.logs_root) or "\n" in str(request.logs_root) or "\0" in str(request.logs_root):
         raise UsageError(f"--logs-root {str(request.logs_root)!r} is not a usable path")
     return Path(os.path.realpath(request.cwd / request.logs_root))
-
-
-def _refuse_unrecordable(*paths: Path) -> None:
-    """A run's records are UTF-8: a path that is not could not be written into any of them."""
-    for path in paths:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as error:
-            raise UsageError(f"{str(path)!a} is not UTF-8", hint="give the folder another name") from error
 
 
 def read_graph_file(path: Path) -> bytes:

@@ -168,9 +168,7 @@ class EmbeddedCxdb:
             command.append("--die-with-parent")
         return command
 
-    def _wait_until_ready(
-        self, process: subprocess.Popen[bytes], output: IO[bytes], errors: IO[bytes]
-    ) -> None:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], output: IO[bytes], errors: IO[bytes]) -> None:
         line, has_ended = _first_line(output, self._start_timeout_seconds)
         match = _READY_LINE.fullmatch(line)
         if match is None:

@@ -117,9 +117,7 @@ class AddressUnavailable(ServerFailed):
     """`host`:`port` cannot be listened on."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(
-            f"cannot listen on {host}:{port}: {reason}; choose another port, or 0 for any free one"
-        )
+        super().__init__(f"cannot listen on {host}:{port}: {reason}; choose another port, or 0 for any free one")
         self.host = host
         self.port = port
         self.reason = reason

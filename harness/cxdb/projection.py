@@ -110,9 +110,7 @@ class _Renderer:
         self._options = options
 
     def fields(self, by_tag: dict[int, Any], spec: TypeVersion) -> dict[str, Any]:
-        return {
-            field.name: self.field(by_tag[tag], field) for tag, field in spec.fields.items() if tag in by_tag
-        }
+        return {field.name: self.field(by_tag[tag], field) for tag, field in spec.fields.items() if tag in by_tag}
 
     def field(self, value: Any, field: Field) -> Any:
         if field.enum is not None:

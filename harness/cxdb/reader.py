@@ -89,9 +89,7 @@ class _ErrorAnswer(msgspec.Struct):
     error: _Error
 
 
-def read_turns(
-    http_base_url: str, context_id: int, *, timeout_seconds: float = _TIMEOUT_SECONDS
-) -> list[Turn]:
+def read_turns(http_base_url: str, context_id: int, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> list[Turn]:
     """All turns of a context's line, oldest first, those before a fork included.
 
     Raises CxdbRefused (404 no such context; 424 a turn's type was never published), CxdbUnreachable,

