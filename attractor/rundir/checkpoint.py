@@ -1,6 +1,6 @@
 """`checkpoint.json` and `checkpoint.log`: the durable record of a run's progress (DESIGN 2.2, 2.4).
 
-Small states are replaced whole after each node. Past 16 KB that would cost the square of the run's
+Small states are replaced whole after each node. Past 4 KB that would cost the square of the run's
 length, so each node then appends one line to `checkpoint.log`, and the snapshot is renewed only when the log
 has outgrown it. Every line carries its sequence: lines the snapshot already holds are skipped, so a crash
 between renewing the snapshot and clearing the log does no harm.
@@ -21,7 +21,7 @@ from attractor.rundir.files import AppendLog, encode_json, write_atomic
 from attractor.rundir.layout import Layout
 
 FORMAT_VERSION = 1
-WHOLE_FILE_LIMIT_BYTES = 16 * 1024
+WHOLE_FILE_LIMIT_BYTES = 4 * 1024
 
 
 class _Snapshot(msgspec.Struct):
