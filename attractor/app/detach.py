@@ -1,4 +1,4 @@
-"""`run --detach`: a child in a session of its own, which the launcher's end does not touch (seed tasks 1 and 2).
+"""`run --detach`: a child in a session of its own, which the launcher's end does not touch.
 
 The launcher makes sure the run can begin, starts the child, and waits on a pipe until the child owns the run: only
 then it reports success. A child that dies before that takes its reason to `run.out`, which the launcher shows.

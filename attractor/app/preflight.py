@@ -1,4 +1,4 @@
-"""Everything that can be known to go wrong, looked for before the first node runs (seed task 3).
+"""Everything that can be known to go wrong, looked for before the first node runs.
 
 The checks are pure over what they are given, and all of them are made: a user learns of four mistakes at once. The
 report goes into preflight_report.json, passed or not. One exception: where CXDB alone is missing, nothing at all

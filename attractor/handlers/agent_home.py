@@ -1,4 +1,4 @@
-"""An agent's state root: where its program keeps configuration and sessions during one stage (seed task 5).
+"""An agent's state root: where its program keeps configuration and sessions during one stage.
 
 Rules: absolute; inside the stage's own folder, so inside the current run or restart; for its owner only; seeded with
 the user's credential files, which are copied without following a link out of the user's home, and taken away

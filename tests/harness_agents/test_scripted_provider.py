@@ -82,7 +82,7 @@ def test_a_text_is_streamed_to_its_end(name: str) -> None:
         ("openai", [{"type": "function", "name": "shell_command"}], Answer(shell="ls"), '"command": "ls"'),
         ("openai", [], Answer(write={"a b/c": "it's"}), "mkdir -p 'a b' && printf %s"),
         ("anthropic", [], Answer(shell="ls"), '"command": "ls"'),
-        ("anthropic", [], Answer(write={"a": "x"}), '"file_path": "/work/a"'),
+        ("anthropic", [], Answer(write={"a": "x"}), '"file_path": "/there/a"'),
         ("google", [], Answer(write={"a": "x"}), '"file_path": "a"'),
         ("google", [], Answer(shell="ls"), "run_shell_command"),
     ],
@@ -91,7 +91,7 @@ def test_a_tool_call_is_one_that_the_program_offers(
     name: str, tools: list[dict[str, Any]], answer: Answer, called: str
 ) -> None:
     with ScriptedProvider({name: [answer]}) as provider:
-        data = ask(provider, name, {"tools": tools, "system": "Working directory: /work"})[2]
+        data = ask(provider, name, {"tools": tools, "system": "Working directory: /there"})[2]
     assert called in json.dumps(events(data)).replace('\\\\"', '"').replace('\\"', '"')
 
 
