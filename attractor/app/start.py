@@ -93,6 +93,7 @@ def _initialize(
     on_events(events)
     turns = open_journal(manifest, peer, events, layout, fresh=True)
     events.emit(EventName.RUN_STARTED, **started_fields(manifest))
+    events.emit(EventName.PREFLIGHT_PASSED, checks=len(preflight.checks))
     return Life(
         manifest,
         plan.graph,

@@ -10,6 +10,7 @@ Must not know: files, processes, what a failure means. Each program's own lines 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class AgentError:
     retrying: bool = False
 
 
-class StreamReader:
+class StreamReader(ABC):
     """Totals over one run of an agent program. Subclasses read the lines; see `_read`."""
 
     def __init__(self) -> None:
@@ -120,9 +121,9 @@ class StreamReader:
         self.recognised_lines += 1
         return events
 
+    @abstractmethod
     def _read(self, kind: str, record: Mapping[str, Any]) -> tuple[AgentEvent, ...] | None:
         """Read one record of the program; None for a type it is not known to print. Must not raise."""
-        raise NotImplementedError
 
     def _advance(self, what: str) -> None:
         """Count progress, unless the same was counted lately."""

@@ -3,7 +3,7 @@
 The output never passes through the engine, so its size costs nothing. The command leads a session of its own:
 no terminal, and one address for the whole tree. A stage ends when its command ends; what it left behind in
 its process group is ended with it. What made itself a session of its own (`setsid`) lives on for later stages
-and is ended with the run.
+and is ended with the run, unless the caller wants strays ended at once.
 """
 
 from __future__ import annotations

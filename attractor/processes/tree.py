@@ -4,7 +4,8 @@ A process belongs to a run when its environment carries the run's token (inherit
 sessions and groups it makes for itself), or descends from one that does. Ended means: SIGTERM, a grace, SIGKILL,
 and gone.
 
-Linux and macOS through psutil. A process that wiped its environment and was re-parented cannot be found.
+Where a stage's leader was noted (see `leader`), its session belongs to the run too. Linux and macOS through psutil. A
+process that wiped its environment, left its session and was re-parented cannot be found.
 """
 
 from __future__ import annotations

@@ -14,26 +14,23 @@ from __future__ import annotations
 
 import os
 import re
-import selectors
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from harness.cxdb.errors import ServerNotReady
+from harness.server_child import environment, first_line, parent_arguments
 
 __all__ = ["EmbeddedCxdb"]
 
 _READY_LINE = re.compile(r"cxdb binary=(?P<binary>\S+) http=(?P<http>\S+) data_dir=.*\n")
 _START_TIMEOUT_SECONDS = 30.0
 _STOP_TIMEOUT_SECONDS = 10.0
-_SOURCE_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class EmbeddedCxdb:
@@ -103,7 +100,7 @@ class EmbeddedCxdb:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=_environment(),
+                env=environment(),
                 process_group=0,
             )
             assert process.stdout is not None  # it was asked for above
@@ -160,16 +157,11 @@ class EmbeddedCxdb:
     def _command(self) -> list[str]:
         command = [sys.executable, "-P", "-m", "harness.cxdb", "--host", self._host]
         command += ["--port", str(self._ports[0]), "--http-port", str(self._ports[1])]
-        command += ["--data-dir", str(self.data_dir), "--parent-pid", str(os.getpid())]
-        if self._forget:
-            command.append("--forget")
-        if threading.current_thread() is threading.main_thread():
-            # From another thread this would end the server together with that thread (see parent.py).
-            command.append("--die-with-parent")
-        return command
+        command += ["--data-dir", str(self.data_dir), *parent_arguments()]
+        return [*command, "--forget"] if self._forget else command
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes], output: IO[bytes], errors: IO[bytes]) -> None:
-        line, has_ended = _first_line(output, self._start_timeout_seconds)
+        line, has_ended = first_line(output, self._start_timeout_seconds)
         match = _READY_LINE.fullmatch(line)
         if match is None:
             code = process.wait(_STOP_TIMEOUT_SECONDS) if has_ended else None
@@ -185,31 +177,8 @@ class EmbeddedCxdb:
             self._temporary.cleanup()
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with the harness importable whatever the current directory is."""
-    inherited = os.environ.get("PYTHONPATH")
-    path = f"{_SOURCE_ROOT}{os.pathsep}{inherited}" if inherited else _SOURCE_ROOT
-    return {**os.environ, "PYTHONPATH": path}
-
-
 def _port(address: str) -> int:
     return int(address.rpartition(":")[2])
-
-
-def _first_line(output: IO[bytes], timeout_seconds: float) -> tuple[str, bool]:
-    """(what was printed up to the first line's end, whether the printing has ended), within the time."""
-    deadline = time.monotonic() + timeout_seconds
-    received = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(output, selectors.EVENT_READ)
-        while not received.endswith(b"\n"):
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                return received.decode(errors="replace"), False
-            piece = os.read(output.fileno(), 4096)
-            if not piece:
-                return received.decode(errors="replace"), True
-            received += piece
-    return received.decode(errors="replace"), False
 
 
 def _kill(process: subprocess.Popen[bytes]) -> int:

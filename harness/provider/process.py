@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import selectors
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +19,13 @@ from typing import IO, Any, Self
 
 from harness.errors import HarnessError
 from harness.provider.script import Answer
+from harness.server_child import environment, first_line, parent_arguments
 
 __all__ = ["ProviderNotReady", "ScriptedProvider", "read_notes"]
 
 _READY_LINE = re.compile(r"provider base_url=(?P<base_url>\S+) log=.*\n")
 _START_TIMEOUT_SECONDS = 30.0
 _STOP_TIMEOUT_SECONDS = 10.0
-_SOURCE_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class ProviderNotReady(HarnessError):
@@ -80,7 +76,7 @@ class ScriptedProvider:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=_environment(),
+                env=environment(),
                 process_group=0,
             )
             assert process.stdout is not None  # it was asked for above
@@ -114,11 +110,7 @@ class ScriptedProvider:
         script = place / "script.json"
         script.write_text(json.dumps(self._scripts), encoding="utf-8")
         command = [sys.executable, "-P", "-m", "harness.provider", "--script", str(script)]
-        command += ["--log", str(self.log), "--parent-pid", str(os.getpid())]
-        if threading.current_thread() is threading.main_thread():
-            # From another thread this would end the server together with that thread.
-            command.append("--die-with-parent")
-        return command
+        return [*command, "--log", str(self.log), *parent_arguments()]
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
@@ -139,28 +131,11 @@ def read_notes(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with the harness importable whatever the current directory is."""
-    inherited = os.environ.get("PYTHONPATH")
-    path = f"{_SOURCE_ROOT}{os.pathsep}{inherited}" if inherited else _SOURCE_ROOT
-    return {**os.environ, "PYTHONPATH": path}
-
-
 def _wait_until_ready(process: subprocess.Popen[bytes], output: IO[bytes], errors: IO[bytes]) -> str:
-    deadline = time.monotonic() + _START_TIMEOUT_SECONDS
-    received = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(output, selectors.EVENT_READ)
-        while not received.endswith(b"\n"):
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                break
-            piece = os.read(output.fileno(), 4096)
-            if not piece:
-                break
-            received += piece
-    match = _READY_LINE.fullmatch(received.decode(errors="replace"))
+    line, _ = first_line(output, _START_TIMEOUT_SECONDS)
+    match = _READY_LINE.fullmatch(line)
     if match is None:
         errors.seek(0)
-        printed = (received + errors.read()).decode(errors="replace").strip()
+        printed = (line + errors.read().decode(errors="replace")).strip()
         raise ProviderNotReady(f"the scripted provider did not start: {printed or 'it printed nothing'}")
     return match["base_url"]

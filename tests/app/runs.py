@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,24 @@ def run(repo: Path, body: str, *, stop: StopRequest | None = None, **fields: Any
     """Run a graph with a start, an exit and tool nodes; `body` says which."""
     plan = plan_run(request(repo, body, **fields))
     return Ran(start_run(plan, environment=os.environ, stop=stop or StopRequest()))
+
+
+def killed_in_stage(repo: Path, command: str, instead: str) -> Path:
+    """The logs root of a run whose engine was SIGKILLed while its stage `a` ran; resumed, `a` does `instead`.
+
+    `command` goes on after it has told, on the FIFO `{ready}` of its text, that the engine may be killed.
+    """
+    ready = repo.parent / "ready"
+    os.mkfifo(ready)
+    told = command.format(ready=ready)
+    (repo.parent / "body.dot").write_text(f'a [tool_command="{told}"] start -> a -> exit')
+    argv = [sys.executable, "-m", "tests.app.crashing", "run", str(repo), "0"]
+    with subprocess.Popen(argv, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL) as engine:
+        ready.read_text()
+        engine.kill()
+    copy = repo.parent / "logs" / "graph.dot"
+    copy.write_text(copy.read_text().replace(told, instead))
+    return copy.parent
 
 
 def resume(root: Path) -> Ran:

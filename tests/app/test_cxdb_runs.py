@@ -56,7 +56,14 @@ def event_seqs(ran: Ran, server: EmbeddedCxdb) -> list[int]:
 
 
 def events_with_turns(ran: Ran) -> list[int]:
-    without = ("edge_selected", "setup_command", "stage_heartbeat", "stage_retry_blocked", "cxdb_degraded")
+    without = (
+        "preflight_passed",
+        "edge_selected",
+        "setup_command",
+        "stage_heartbeat",
+        "stage_retry_blocked",
+        "cxdb_degraded",
+    )
     return [e["seq"] for e in ran.events() if e["event"] not in (*without, "cxdb_recovered")]
 
 

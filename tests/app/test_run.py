@@ -296,7 +296,7 @@ def test_setup_commands_run_first_and_their_failure_ends_the_run_in_order(repo: 
     assert ran.status == "success"
     config.write_text('setup: {commands: ["true", "echo no >&2; exit 7"]}\n')
     failed = run(repo, "a start -> a -> exit", config=config, run_id="r2", logs_root=Path("../l2"))
-    assert failed.names() == ["run_started", "setup_command", "setup_command", "run_failed"]
+    assert failed.names() == ["run_started", "preflight_passed", "setup_command", "setup_command", "run_failed"]
     assert "setup command 2 ended with exit status 7: echo no >&2; exit 7: no" in failed.result.final.failure_reason
 
 

@@ -1,8 +1,6 @@
 """What a run makes in the user's repository, and what stages and users do to it meanwhile."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +8,9 @@ import pytest
 
 from attractor.app import plan_run, prune_run, view_run
 from attractor.errors import UsageError, WorkspaceError
-from tests.app.runs import request, resume, run
+from tests.app.runs import killed_in_stage, request, resume, run
 
 Git = Callable[..., str]
-ROOT = Path(__file__).parents[2]
 WHO = "git -c user.name=s -c user.email=s@x"
 
 
@@ -25,19 +22,9 @@ WHO = "git -c user.name=s -c user.email=s@x"
         f"git checkout -qb mine; {WHO} commit -q --allow-empty -m own",
     ],
 )
-def test_a_stage_that_used_git_itself_is_resumable_after_a_kill(
-    repo: Path, tmp_path: Path, git: Git, command: str
-) -> None:
-    os.mkfifo(tmp_path / "ready")
-    wait = f"{command}; echo > {tmp_path}/ready; sleep 300"
-    (tmp_path / "body.dot").write_text(f'a [tool_command="{wait}"] start -> a -> exit')
-    argv = [sys.executable, "-m", "tests.app.crashing", "run", str(repo), "0"]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL) as engine:
-        (tmp_path / "ready").read_text()
-        engine.kill()
-    copy = tmp_path / "logs" / "graph.dot"
-    copy.write_text(copy.read_text().replace(wait, "echo done > done.txt"))
-    ran = resume(tmp_path / "logs")
+def test_a_stage_that_used_git_itself_is_resumable_after_a_kill(repo: Path, git: Git, command: str) -> None:
+    root = killed_in_stage(repo, f"{command}; echo > {{ready}}; sleep 300", "echo done > done.txt")
+    ran = resume(root)
     assert ran.status == "success"
     assert ran.commits(repo) == ["start (success)", "a (success)", "exit (success)"]
     assert git(repo, "ls-tree", "--name-only", ran.result.run_branch).splitlines() == ["README.md", "done.txt"]
