@@ -12,7 +12,7 @@ from attractor.app.inspect import (
 )
 from attractor.app.life import RunResult, make_directory
 from attractor.app.peers import CxdbPeer, reach_cxdb
-from attractor.app.preflight import Check, Preflight, run_preflight, write_report
+from attractor.app.preflight import Check, Preflight, preflight_only
 from attractor.app.prune import prune_run
 from attractor.app.request import Plan, RunRequest, plan_run
 from attractor.app.resume import resume_run
@@ -39,13 +39,12 @@ __all__ = [
     "launch",
     "make_directory",
     "plan_run",
+    "preflight_only",
     "prune_run",
     "reach_cxdb",
     "remember_run",
     "resume_run",
-    "run_preflight",
     "start_run",
     "stop_run",
     "view_run",
-    "write_report",
 ]

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from attractor.contracts import USAGE_COST, USAGE_TOKENS
 from attractor.errors import RunDirectoryError
 from attractor.rundir import (
     Event,
@@ -55,8 +56,20 @@ class RunView:
             return f"attractor resume --logs-root {self.layout.root}"
         return ""
 
+    @property
+    def spent(self) -> tuple[int, float] | None:
+        """Tokens and US dollars: the final sums, before the end those up to the last finished node; None unknown."""
+        if self.final is not None:
+            return self.final.total_tokens, self.final.cost_usd
+        try:
+            context = load_checkpoint(newest_root(self.layout)).context
+        except (RunDirectoryError, OSError):
+            return None
+        return context.get(USAGE_TOKENS, 0), context.get(USAGE_COST, 0.0)
+
     def to_json(self) -> dict[str, Any]:
         manifest, final = self.manifest, self.final
+        tokens, cost = self.spent or (None, None)
         return {
             "run_id": manifest.run_id,
             "status": self.status.value,
@@ -71,8 +84,8 @@ class RunView:
             "last_event": self.newest,
             "failure_reason": final.failure_reason if final else "",
             "failure_class": final.failure_class if final else "",
-            "total_tokens": final.total_tokens if final else None,
-            "cost_usd": final.cost_usd if final else None,
+            "total_tokens": tokens,
+            "cost_usd": cost,
             "final_git_commit_sha": final.final_git_commit_sha if final else "",
             "cxdb_context_id": manifest.cxdb.context_id if manifest.cxdb else "",
             "resume_command": self.advice,

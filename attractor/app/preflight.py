@@ -12,18 +12,19 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attractor.app.life import make_directory
 from attractor.app.peers import CxdbPeer, reach_cxdb
-from attractor.app.request import Plan
+from attractor.app.probes import Answer, Prober
+from attractor.app.request import Plan, check_unused
 from attractor.backends import PROFILES, AgentProfile, ModelCatalog, load_catalog
-from attractor.contracts import AgentSettings
+from attractor.contracts import AgentSettings, Stop
 from attractor.errors import AttractorError, CxdbError, PreflightFailed
 from attractor.graph import Graph, Node
 from attractor.handlers import ModelChoice, executable_of, wanted_models
-from attractor.rundir import pretty_json, write_atomic
+from attractor.rundir import acquire, pretty_json, write_atomic
 
 AGENT_HANDLER = "codergen"
 LOW_DISK_BYTES = 10 << 20
@@ -78,6 +79,22 @@ class Preflight:
     def ok(self) -> bool:
         return not self.problems
 
+    def require(self, plan: Plan) -> Preflight:
+        """This preflight, if nothing was found. Else the report is written, CXDB let go, and PreflightFailed raised."""
+        if self.ok:
+            return self
+        if self.peer is not None:
+            self.peer.connection.close()
+        with suppress(AttractorError):
+            make_directory(plan.layout.root)
+            write_report(plan, self)
+        lines = "".join(f"\n  {check.detail}" for check in self.problems)
+        count = len(self.problems)
+        raise PreflightFailed(
+            f"preflight found {count} problem{'s' * (count != 1)}, nothing was run:{lines}",
+            hint=f"all checks: {plan.layout.preflight_report}",
+        )
+
 
 def run_preflight(plan: Plan, environment: Mapping[str, str]) -> Preflight:
     """Look at everything; raises nothing for what is wrong with the plan."""
@@ -96,21 +113,45 @@ def pass_preflight(plan: Plan, environment: Mapping[str, str]) -> Preflight:
     with all problems, after writing the report.
     """
     preflight = run_preflight(plan, environment)
-    if preflight.ok:
-        return preflight
     if preflight.cxdb_error is not None and len(preflight.problems) == 1:
         raise preflight.cxdb_error
+    return preflight.require(plan)
+
+
+def probe_models(plan: Plan, preflight: Preflight, environment: Mapping[str, str], stop: Stop) -> Preflight:
+    """The same with a check for each model's prompt probe, where they are wanted and nothing else is wrong.
+
+    For the owner of the run directory only: the probes leave their records there. After a stop the probes say
+    nothing, and are left out.
+    """
+    policy, settings = plan.config.probes, plan.config.agents
+    if policy is None or settings.simulate or not preflight.ok:
+        return preflight
+    uses, _ = agent_uses(plan.graph, settings)
+    if not uses:
+        return preflight
+    home = Path(environment.get("HOME") or "/")
+    answers = Prober(settings, policy, environment, home, plan.layout.probes, stop).ask(list(uses))
+    if stop.requested:
+        return preflight
+    return replace(preflight, checks=(*preflight.checks, *map(_probe_check, answers)))
+
+
+def preflight_only(plan: Plan, environment: Mapping[str, str], stop: Stop) -> Preflight:
+    """Every check a run would make, and its report; no run. Raises RunDirectoryError for a folder in use."""
+    preflight = run_preflight(plan, environment)
     if preflight.peer is not None:
         preflight.peer.connection.close()
-    with suppress(AttractorError):
-        make_directory(plan.layout.root)
-        write_report(plan, preflight)
-    lines = "".join(f"\n  {check.detail}" for check in preflight.problems)
-    count = len(preflight.problems)
-    raise PreflightFailed(
-        f"preflight found {count} problem{'s' * (count != 1)}, nothing was run:{lines}",
-        hint=f"all checks: {plan.layout.preflight_report}",
-    )
+    make_directory(plan.layout.root)
+    if plan.config.probes is not None:
+        lock = acquire(plan.layout)
+        try:
+            check_unused(plan.layout)
+            preflight = probe_models(plan, preflight, environment, stop)
+        finally:
+            lock.release()
+    write_report(plan, preflight)
+    return preflight
 
 
 def write_report(plan: Plan, preflight: Preflight) -> None:
@@ -144,6 +185,17 @@ def check_disk(folder: Path) -> Check:
     if facts.f_blocks and free < LOW_DISK_BYTES:  # no blocks at all: not a file system that holds files
         return Check("disk", False, f"preflight: only {detail}; at least {LOW_DISK_BYTES >> 20} MiB are wanted")
     return Check("disk", True, detail)
+
+
+def _probe_check(answer: Answer) -> Check:
+    judgement = answer.judgement
+    pair = f"llm_provider={answer.choice.provider} backend=cli model={answer.choice.model}"
+    if judgement.ok:
+        return Check("prompt_probe", True, f"{pair} answers")
+    tried = f" after {answer.attempts} attempts" if answer.attempts > 1 else ""
+    kind = f" ({judgement.kind})" if judgement.kind else ""
+    what = f"preflight: {pair}: prompt probe failed{tried}{kind}: {judgement.reason}"
+    return Check("prompt_probe", False, f"{what}; its output: {answer.folder}")
 
 
 # --- agents ------------------------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ def runnable_graph(text: bytes, name: str) -> Graph:
 
 
 # What a launcher, or a run that died before its manifest, may have left in the folder.
-_HARMLESS = frozenset({"run.out", "run.lock", "run.pid", "run.pid.tmp", "preflight_report.json"})
+_HARMLESS = frozenset({"run.out", "run.lock", "run.pid", "run.pid.tmp", "preflight_report.json", "preflight.d"})
 
 
 def check_unused(layout: Layout) -> None:

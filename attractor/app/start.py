@@ -13,7 +13,7 @@ from typing import Any
 import attractor
 from attractor.app.life import Life, RunResult, initial_context, make_directory
 from attractor.app.peers import CxdbPeer, open_journal
-from attractor.app.preflight import Preflight, pass_preflight, write_report
+from attractor.app.preflight import Preflight, pass_preflight, probe_models, write_report
 from attractor.app.request import Plan, check_unused
 from attractor.contracts import AgentSettings, CrashObserver, EventName, FailureClass, RunState, Workspace
 from attractor.engine import Ending
@@ -57,6 +57,7 @@ def start_run(
     lock = acquire(plan.layout)
     try:
         check_unused(plan.layout)
+        preflight = probe_models(plan, preflight, environment, stop).require(plan)
         on_owned()
         try:
             life = _initialize(plan, preflight, environment, stop, on_events, observe)

@@ -19,13 +19,11 @@ from attractor.app import (
     RunResult,
     announce_ownership,
     launch,
-    make_directory,
     plan_run,
+    preflight_only,
     remember_run,
     resume_run,
-    run_preflight,
     start_run,
-    write_report,
 )
 from attractor.cli.output import say, tolerated
 from attractor.cli.paths import absolute, working_directory
@@ -79,12 +77,12 @@ def run(**options: Any) -> int:
     plan = plan_run(request)
     for note in plan.notes:
         say(f"note: {note}")
-    if options["preflight"]:
-        return _preflight(plan)
-    if options["detach"]:
+    if options["detach"] and not options["preflight"]:
         return _detach(plan, options)
     stop = StopRequest()
     _listen(stop)
+    if options["preflight"]:
+        return _preflight(plan, stop)
     result = start_run(
         plan,
         environment=_environment(),
@@ -183,10 +181,11 @@ def _shower(quiet: bool) -> Callable[[EventLog], None]:
     return (lambda log: None) if quiet else (lambda log: log.listen(show))
 
 
-def _preflight(plan: Plan) -> int:
-    preflight = run_preflight(plan, os.environ)
-    make_directory(plan.layout.root)
-    write_report(plan, preflight)
+def _preflight(plan: Plan, stop: StopRequest) -> int:
+    preflight = preflight_only(plan, os.environ, stop)
+    if stop.requested:
+        say(f"attractor: preflight was {stop.reason}; not everything was checked")
+        return 128 + stop.signal_number
     for check in preflight.checks:
         click.echo(f"{check.check}: {'ok' if check.ok else 'FAIL'}: {check.detail}")
     click.echo(f"preflight_report={plan.layout.preflight_report}")
@@ -195,7 +194,9 @@ def _preflight(plan: Plan) -> int:
 
 def _detach(plan: Plan, options: dict[str, Any]) -> int:
     autostart = plan.config.cxdb_autostart if plan.use_cxdb else None
+    probes = plan.config.probes
     wait_seconds = READY_TIMEOUT_SECONDS + (autostart.wait_timeout_seconds if autostart else 0.0)
+    wait_seconds += probes.longest_seconds * len(plan.graph.nodes) if probes else 0.0
     launched = launch(plan.layout, _child_arguments(plan, options), os.environ, wait_seconds=wait_seconds)
     facts = {
         "detached": "true",

@@ -10,7 +10,7 @@ from typing import Any
 from attractor.config.document import Value, read_document
 from attractor.config.schema import RUN_CONFIG
 from attractor.config.secrets import REMOVED, argv_without_secrets, without_secrets
-from attractor.contracts import AgentSettings, ProviderSettings, SpendLimits
+from attractor.contracts import AgentSettings, ProbePolicy, ProviderSettings, SpendLimits
 
 DEFAULT_BINARY_ADDR = "127.0.0.1:9009"
 DEFAULT_HTTP_BASE_URL = "http://127.0.0.1:9010"
@@ -44,6 +44,7 @@ class RunConfig:
     stage_timeout_seconds: float | None = None
     agents: AgentSettings = field(default_factory=AgentSettings)
     catalog: Path | None = None
+    probes: ProbePolicy | None = None
     written: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -71,6 +72,7 @@ def run_config_of(document: Value) -> RunConfig:
         stage_timeout_seconds=stage_timeout_ms / 1000 if stage_timeout_ms else None,
         agents=_agents(data),
         catalog=data.get("modeldb", {}).get("openrouter_model_info_path"),
+        probes=_probes(data.get("preflight", {}).get("prompt_probes", {})),
         written=_plain(data),
     )
 
@@ -92,6 +94,19 @@ def _agents(data: Mapping[str, Any]) -> AgentSettings:
         stall_timeout_seconds=stall_ms / 1000 if stall_ms else None,
         stall_check_seconds=policy.get("stall_check_interval_ms", 5000) / 1000,
         limits=SpendLimits(policy.get("max_cost_usd"), policy.get("max_tokens")),
+    )
+
+
+def _probes(data: Mapping[str, Any]) -> ProbePolicy | None:
+    """None unless enabled: a probe costs money. (`transports` are of the API backend; an agent program has one.)"""
+    if not data.get("enabled"):
+        return None
+    default = ProbePolicy()
+    return ProbePolicy(
+        timeout_seconds=data.get("timeout_ms", default.timeout_seconds * 1000) / 1000,
+        retries=data.get("retries", default.retries),
+        base_delay_seconds=data.get("base_delay_ms", default.base_delay_seconds * 1000) / 1000,
+        max_delay_seconds=data.get("max_delay_ms", default.max_delay_seconds * 1000) / 1000,
     )
 
 

@@ -86,10 +86,16 @@ def always_true(value: Value, key: str) -> bool:
     return True
 
 
-def texts(value: Value, key: str) -> list[str]:
-    if not isinstance(value.content, list):
-        raise _wrong(value, key, "a list of texts")
-    return [text(item, f"{key}[{number}]") for number, item in enumerate(value.content)]
+def each(item: Check) -> Check:
+    def check(value: Value, key: str) -> list[Any]:
+        if not isinstance(value.content, list):
+            raise _wrong(value, key, "a list")
+        return [item(entry, f"{key}[{number}]") for number, entry in enumerate(value.content)]
+
+    return check
+
+
+texts = each(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +210,7 @@ RUN_CONFIG = Section(
                 "prompt_probes": Section(
                     {
                         "enabled": flag,
-                        "transports": texts,
+                        "transports": each(choice("complete", "stream")),
                         "timeout_ms": whole(1),
                         "retries": whole(0),
                         "base_delay_ms": whole(0),

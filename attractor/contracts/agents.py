@@ -28,6 +28,26 @@ class SpendLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbePolicy:
+    """How preflight asks each model a question (`preflight.prompt_probes`). `retries` count transient failures only."""
+
+    timeout_seconds: float = 30.0
+    retries: int = 1
+    base_delay_seconds: float = 0.5
+    max_delay_seconds: float = 5.0
+
+    def delay_seconds(self, attempt: int, asked_seconds: float | None) -> float:
+        """The wait after `attempt` (from 1): doubling, or what the provider asked for, never above the maximum."""
+        doubled = self.base_delay_seconds * 2.0 ** min(attempt - 1, 30)
+        return min(self.max_delay_seconds, max(doubled, asked_seconds or 0.0))
+
+    @property
+    def longest_seconds(self) -> float:
+        """No probe of one model takes longer."""
+        return (self.timeout_seconds + self.max_delay_seconds) * (self.retries + 1)
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSettings:
     """`catalog`: path of the run's own copy of the model catalogue, '' for none. Durations in seconds.
 

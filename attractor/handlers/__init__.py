@@ -1,5 +1,6 @@
 """What nodes do: one file a kind. `handlers_for` makes the registry of a run (spec 4.2)."""
 
+from attractor.handlers.agent_program import AgentProgram, Watchers
 from attractor.handlers.codergen import CodergenHandler
 from attractor.handlers.models import (
     ModelChoice,
@@ -17,12 +18,14 @@ from attractor.handlers.tool import ToolHandler
 
 __all__ = [
     "HANDLER_TYPES",
+    "AgentProgram",
     "CodergenHandler",
     "ConditionalHandler",
     "ModelChoice",
     "PassHandler",
     "SimulatedHandler",
     "ToolHandler",
+    "Watchers",
     "escalation_models",
     "executable_of",
     "failover_models",

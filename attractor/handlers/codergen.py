@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,14 +17,12 @@ from typing import Any
 
 from attractor.backends import (
     PROFILES,
-    AgentEnding,
     AgentEvent,
     AgentRequest,
     Judgement,
     ModelCatalog,
     StreamReader,
     cost_usd,
-    judge,
 )
 from attractor.contracts import (
     USAGE_COST,
@@ -37,8 +35,7 @@ from attractor.contracts import (
     Status,
     over_limit,
 )
-from attractor.handlers.agent_home import make_state_root, remove_credentials, seed_credentials, write_state_files
-from attractor.handlers.agent_stream import StreamFollower
+from attractor.handlers.agent_program import AgentProgram, ProgramEnd, Watchers
 from attractor.handlers.models import (
     FAILOVER_AT_LAST,
     FAILOVER_AT_ONCE,
@@ -52,17 +49,8 @@ from attractor.handlers.models import (
 from attractor.handlers.prompt import DEFAULT_FIDELITY, build_prompt
 from attractor.handlers.status_file import parse_status, read_status_file
 from attractor.handlers.tool_hooks import ToolHooks
-from attractor.processes import (
-    DEFAULT_GRACE_SECONDS,
-    EndedBy,
-    Limits,
-    excerpt,
-    run_command,
-    tied_to_parent,
-)
-from attractor.rundir import pretty_json
+from attractor.processes import DEFAULT_GRACE_SECONDS, EndedBy, Limits
 
-STDERR_TAIL_BYTES = 16_000
 MAX_WATCH_SECONDS = 1.0
 LAST_RESPONSE_CHARACTERS = 200  # spec 4.5
 STATUS_NAME = "status.json"
@@ -87,7 +75,8 @@ class CodergenHandler:
         before = _read_worktree_status(stage.worktree)
         for number, choice in enumerate(choices):
             run = _AgentRun(self, stage, choice)
-            judgement = run.go()
+            end = run.go()
+            judgement = end.judgement
             self._charge(spent, choice, run.reader)
             following = choices[number + 1] if number + 1 < len(choices) else None
             if following is None or not _goes_over(judgement, stage):
@@ -101,7 +90,7 @@ class CodergenHandler:
                 to_model=following.model,
                 reason=judgement.reason,
             )
-        outcome = self._outcome(stage, judgement, run, before)
+        outcome = self._outcome(stage, end, before)
         self._note_escalation(stage, outcome)
         updates = {
             "last_stage": stage.node.id,
@@ -157,12 +146,13 @@ class CodergenHandler:
 
     # --- what came of it ---------------------------------------------------------------------------------
 
-    def _outcome(self, stage: StageRun, judgement: Judgement, run: _AgentRun, before: bytes | None) -> Outcome:
+    def _outcome(self, stage: StageRun, end: ProgramEnd, before: bytes | None) -> Outcome:
+        judgement = end.judgement
         told = read_status_file(stage.stage_dir / STATUS_NAME) or _take_worktree_status(stage.worktree, before)
-        if run.ended_by is EndedBy.STOP:
+        if end.ended_by is EndedBy.STOP:
             return Outcome(Status.FAIL, failure_reason=stage.stop.reason, failure_class=FailureClass.CANCELED)
-        if run.overspent:
-            return Outcome(Status.FAIL, failure_reason=run.overspent, failure_class=FailureClass.BUDGET_EXHAUSTED)
+        if end.overspent:
+            return Outcome(Status.FAIL, failure_reason=end.overspent, failure_class=FailureClass.BUDGET_EXHAUSTED)
         if not judgement.ok:
             return Outcome(
                 Status.FAIL,
@@ -183,31 +173,27 @@ class CodergenHandler:
 
 
 class _AgentRun:
-    """One agent program, from its prompt to its judgement."""
+    """One agent program of a stage, with the stage's prompt, limits and watchers."""
 
     def __init__(self, handler: CodergenHandler, stage: StageRun, choice: ModelChoice) -> None:
         self._handler = handler
         self._stage = stage
         self._choice = choice
-        self._profile = PROFILES[choice.provider]
-        self.reader = self._profile.new_reader()
-        self.ended_by = EndedBy.ITSELF
-        self.overspent = ""
+        self._program = AgentProgram(
+            PROFILES[choice.provider], self._request(), stage.environment, handler.home, handler.now
+        )
+        self.reader = self._program.reader
         self._started = time.monotonic()
 
-    def go(self) -> Judgement:
-        stage, profile = self._stage, self._profile
-        folders = [str(Path(path).parent) if Path(path).suffix else path for path in profile.state_variables.values()]
-        root = make_state_root(stage.stage_dir, folders)
-        seeded = seed_credentials(root, self._handler.home, profile.credential_files)
-        try:
-            request = self._request()
-            environment = self._environment(root, request)
-            write_state_files(root, profile.state_files(environment))
-            self._write_invocation(request, root, environment)
-            return self._run(request, environment)
-        finally:
-            remove_credentials(root, seeded)
+    def go(self) -> ProgramEnd:
+        stage, settings = self._stage, self._handler.settings
+        grace = stage.graph.duration_seconds("stop_grace", DEFAULT_GRACE_SECONDS)
+        limits = Limits(
+            timeout_seconds=stage.timeout_seconds,
+            grace_seconds=stage.node.duration_seconds("stop_grace", grace) or 0.0,
+            watch_seconds=min(MAX_WATCH_SECONDS, settings.stall_check_seconds),
+        )
+        return self._program.run(limits, stage.stop, self._watchers)
 
     def _request(self) -> AgentRequest:
         stage, settings = self._stage, self._handler.settings
@@ -223,71 +209,16 @@ class _AgentRun:
             base_url=provider_settings(self._choice.provider, settings).base_url,
         )
 
-    def _environment(self, root: Path, request: AgentRequest) -> dict[str, str]:
-        # The toolchain's variables are the user's to set; the profile's own win, and other sessions' go.
-        inherited = {k: v for k, v in self._stage.environment.items() if k not in self._profile.removed_variables}
-        return inherited | self._profile.child_environment(self._stage.environment, root, request.base_url)
-
-    def _write_invocation(self, request: AgentRequest, root: Path, environment: dict[str, str]) -> None:
-        argv = self._profile.argv(request)
-        facts = {
-            "provider": self._choice.provider,
-            "backend": "cli",
-            "model": self._choice.model,
-            "argv": ["(prompt.md)" if part.strip() == request.prompt.strip() else part for part in argv],
-            "cwd": str(request.worktree),
-            "state_root": str(root),
-            "environment": sorted(environment),
-        }
-        (self._stage.stage_dir / "cli_invocation.json").write_bytes(pretty_json(facts))
-
-    def _run(self, request: AgentRequest, environment: dict[str, str]) -> Judgement:
-        stage, settings = self._stage, self._handler.settings
-        stdout, stderr = stage.stage_dir / "stdout.log", stage.stage_dir / "stderr.log"
-        follower = StreamFollower(
-            self.reader,
-            stdout,
-            stage.stage_dir / "events.ndjson",
-            stall_seconds=settings.stall_timeout_seconds,
+    def _watchers(self, environment: Mapping[str, str]) -> Watchers:
+        stage = self._stage
+        return Watchers(
+            stall_seconds=self._handler.settings.stall_timeout_seconds,
             tell=self._tell,
             spent_too_much=self._spent_too_much,
             saw=ToolHooks(stage, environment).saw,
+            heartbeat=stage.heartbeat,
+            leader_note=stage.leader_note,
         )
-        grace = stage.graph.duration_seconds("stop_grace", DEFAULT_GRACE_SECONDS)
-        try:
-            result = run_command(
-                tied_to_parent(self._profile.argv(request), environment.get("PATH")),
-                cwd=stage.worktree,
-                environment=environment,
-                stdout=stdout,
-                stderr=stderr,
-                stdin=self._stdin(request),
-                limits=Limits(
-                    timeout_seconds=stage.timeout_seconds,
-                    grace_seconds=stage.node.duration_seconds("stop_grace", grace) or 0.0,
-                    watch_seconds=min(MAX_WATCH_SECONDS, settings.stall_check_seconds),
-                ),
-                stop=stage.stop,
-                heartbeat=stage.heartbeat,
-                leader_note=stage.leader_note,
-                end_strays=True,  # nobody asked an agent for a service: what it leaves would write into the next stage
-                watch=follower.watch,
-            )
-        finally:
-            follower.finish()
-            (stage.stage_dir / "response.md").write_text(self.reader.final_text, encoding="utf-8", errors="replace")
-        self.ended_by = result.ended_by
-        self.overspent = result.verdict if result.verdict != "stalled" else ""
-        ending = AgentEnding(result.exit_code, result.timed_out, result.verdict == "stalled")
-        return judge(self._profile, ending, self.reader, excerpt(stderr, STDERR_TAIL_BYTES), self._handler.now())
-
-    def _stdin(self, request: AgentRequest) -> Path | None:
-        text = self._profile.stdin_text(request)
-        if not text:
-            return None
-        place = self._stage.stage_dir / "stdin.txt"
-        place.write_text(text, encoding="utf-8")
-        return place
 
     def _tell(self, event: AgentEvent, progress: int) -> None:
         self._stage.emit(

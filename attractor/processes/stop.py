@@ -16,8 +16,6 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._read_fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._poll = select.poll()
-        self._poll.register(self._read_fd, select.POLLIN)
         self.signal_number = 0
         self.second = False
 
@@ -40,7 +38,9 @@ class StopRequest:
 
     def wait(self, seconds: float) -> bool:
         if not self.requested:
-            self._poll.poll(max(0.0, seconds) * 1000)
+            poll = select.poll()  # one a call: threads wait at the same time, and a poll object cannot
+            poll.register(self._read_fd, select.POLLIN)
+            poll.poll(max(0.0, seconds) * 1000)
         return self.requested
 
     def listen(self, *signals: signal.Signals) -> None:

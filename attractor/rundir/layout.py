@@ -32,6 +32,10 @@ class Layout:
         return self.root / "preflight_report.json"
 
     @property
+    def probes(self) -> Path:
+        return self.root / "preflight.d"  # with a dot: no node id can be that
+
+    @property
     def pid(self) -> Path:
         return self.root / "run.pid"
 
@@ -77,7 +81,7 @@ class Layout:
 
     @property
     def setup(self) -> Path:
-        return self.root / "setup.d"  # with a dot: no node id can be that
+        return self.root / "setup.d"
 
     @property
     def setup_done(self) -> Path:

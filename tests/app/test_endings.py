@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from attractor.app import plan_run, start_run
@@ -15,11 +14,7 @@ from attractor.errors import RunDirectoryError
 from attractor.processes import StopRequest
 from tests.app.runs import Ran, request, run
 from tests.cli.test_commands import Cli
-
-
-def is_alive(pid_file: Path) -> bool:
-    pid = int(pid_file.read_text())
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+from tests.processes.living import living
 
 
 def leaving(action: str, repo: Path) -> str:
@@ -30,7 +25,7 @@ def leaving(action: str, repo: Path) -> str:
 def test_a_removed_logs_root_ends_the_run_and_all_it_started(repo: Path) -> None:
     ran = run(repo, leaving("rm -rf $ATTRACTOR_LOGS_ROOT", repo))
     assert ran.status == "fail"
-    assert not is_alive(repo.parent / "pid")
+    assert not living(repo.parent / "pid")
     assert any("final.json" in loss for loss in ran.result.unwritten)
 
 
@@ -38,7 +33,7 @@ def test_a_final_json_that_cannot_be_written_is_said_and_the_rest_is_done(repo: 
     ran = run(repo, leaving("mkdir $ATTRACTOR_LOGS_ROOT/final.json", repo))
     assert ran.status == "success"
     assert ran.names()[-1] == "run_completed"
-    assert not is_alive(repo.parent / "pid")
+    assert not living(repo.parent / "pid")
     assert [f"cannot write {ran.root}/final.json" in loss for loss in ran.result.unwritten] == [True]
 
 

@@ -5,7 +5,6 @@ import signal
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 
 from attractor.processes import (
@@ -21,6 +20,7 @@ from attractor.processes import (
     last_line,
     run_command,
 )
+from tests.processes.living import living
 
 TOKEN = f"test-{os.getpid()}"
 
@@ -40,11 +40,6 @@ def run(folder: Path, script: str, stop: StopRequest, **limits: float) -> Comman
         limits=Limits(**limits),
         stop=stop,
     )
-
-
-def alive(pid_file: Path) -> bool:
-    pid = int(pid_file.read_text())
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_output_goes_to_files_and_the_exit_status_comes_back(tmp_path: Path, stop: StopRequest) -> None:
@@ -79,23 +74,23 @@ def test_a_timeout_ends_the_whole_tree_also_what_ignores_sigterm_or_left_the_ses
     """
     result = run(tmp_path, script, stop, timeout_seconds=0.5, grace_seconds=0.2)
     assert result.ended_by is EndedBy.TIMEOUT
-    assert not alive(tmp_path / "stubborn")
-    assert not alive(tmp_path / "escaped")
+    assert not living(tmp_path / "stubborn")
+    assert not living(tmp_path / "escaped")
 
 
 def test_a_stage_that_ends_takes_its_background_processes_with_it(tmp_path: Path, stop: StopRequest) -> None:
     result = run(tmp_path, "sleep 300 & echo $! > background", stop, grace_seconds=0.5)
     assert result.exit_code == 0
-    assert not alive(tmp_path / "background")
+    assert not living(tmp_path / "background")
 
 
 def test_what_made_itself_a_session_lives_on_until_the_run_ends(tmp_path: Path, stop: StopRequest) -> None:
     run(tmp_path, "setsid sh -c 'echo $$ > service.tmp; mv service.tmp service; exec sleep 300' & "
         "while ! [ -e service ]; do :; done", stop)  # fmt: skip
-    assert alive(tmp_path / "service")
+    assert living(tmp_path / "service")
     ended = end_run(TOKEN, grace_seconds=1.0)
     assert int((tmp_path / "service").read_text()) in ended
-    assert not alive(tmp_path / "service")
+    assert not living(tmp_path / "service")
 
 
 def test_a_stop_request_ends_the_command(tmp_path: Path, stop: StopRequest) -> None:
