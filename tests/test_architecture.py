@@ -27,12 +27,14 @@ SEES: dict[str, set[str]] = {
     "workspace": {"errors", "contracts"},
     "cxdb": {"errors", "contracts", "rundir"},
     "engine": {"errors", "graph", "contracts", "rundir", "processes"},
-    "handlers": {"errors", "graph", "contracts", "processes", "backends", "rundir"},
+    "handlers": {"errors", "graph", "contracts", "processes", "backends", "rundir", "engine"},
     "app": {
         "errors", "graph", "lint", "contracts", "config", "rundir", "processes",
         "workspace", "cxdb", "engine", "handlers", "backends",
     },
-    "cli": {"errors", "lint", "app", "rundir", "processes"},
+    "cli": {
+        "source", "errors", "graph", "lint", "contracts", "config", "rundir", "processes", "handlers", "app",
+    },
     "__main__": {"cli"},
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from attractor.app.inspect import (
     remember_run,
     view_run,
 )
-from attractor.app.life import RunResult, make_directory
+from attractor.app.life import RunResult
 from attractor.app.peers import CxdbPeer, reach_cxdb
 from attractor.app.preflight import Check, Preflight, preflight_only
 from attractor.app.prune import prune_run
@@ -18,6 +18,7 @@ from attractor.app.request import Plan, RunRequest, plan_run
 from attractor.app.resume import resume_run
 from attractor.app.start import start_run
 from attractor.app.stop import Stopped, stop_run
+from attractor.rundir import make_directory
 
 __all__ = [
     "READY_FD_VARIABLE",

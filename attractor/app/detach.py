@@ -16,9 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.app.life import make_directory
 from attractor.errors import RunDirectoryError
-from attractor.rundir import Layout
+from attractor.rundir import Layout, make_directory
 
 READY_TIMEOUT_SECONDS = 60.0
 END_GRACE_SECONDS = 5.0

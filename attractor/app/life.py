@@ -7,7 +7,6 @@ final.json is written last.
 
 from __future__ import annotations
 
-import random
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -15,36 +14,35 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from attractor.app.assembly import Parts, assemble, stage_environment
+from attractor.app.branches import Branches
+from attractor.app.history import TERMINAL_EVENT, terminal_fields
+from attractor.app.peers import Shipped, settle
 from attractor.app.setup import run_setup
 from attractor.backends import load_catalog
-from attractor.contracts import USAGE_COST, USAGE_TOKENS, CrashObserver, EventName, FailureClass, RunState, Workspace
+from attractor.contracts import USAGE_COST, USAGE_TOKENS, CrashObserver, FailureClass, RunState, Workspace
 from attractor.cxdb import Journal, NoJournal
-from attractor.engine import Ending, RunLoop, StageRunner
-from attractor.errors import AttractorError, RunDirectoryError
+from attractor.engine import Ending, RunLoop
+from attractor.errors import AttractorError
 from attractor.graph import Graph
-from attractor.handlers import handlers_for
-from attractor.processes import RUN_TOKEN_VARIABLE, StopRequest, end_run
+from attractor.processes import StopRequest, end_run
 from attractor.rundir import (
     CheckpointStore,
     EventLog,
     Final,
     Layout,
     Manifest,
+    leader_notes,
+    make_directory,
     read_manifest,
     rfc3339,
     write_final,
     write_manifest,
 )
-from attractor.workspace import without_git_variables
+from attractor.workspace import prefix_of
 
 LEFTOVER_GRACE_SECONDS = 1.0
-_TERMINAL = {
-    "success": EventName.RUN_COMPLETED,
-    "fail": EventName.RUN_FAILED,
-    "canceled": EventName.RUN_CANCELED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,45 +81,33 @@ class Life:
         return self._finish(loop, ending)
 
     def _loop(self) -> RunLoop:
-        agents = self.manifest.policy.agents
+        manifest = self.manifest
+        agents = manifest.policy.agents
         catalog = load_catalog(Path(agents.catalog)) if agents.catalog and not agents.simulate else None
-        stages = StageRunner(
+        branches = Branches(
+            owner=manifest,
+            run_id=manifest.run_id,
+            prefix=prefix_of(manifest.run_branch, manifest.run_id),
+            path="",
             graph=self.graph,
-            handlers=handlers_for(agents, catalog, Path(self.environment.get("HOME") or "/")),
-            events=self.events,
-            turns=self.turns,
-            stop=self.stop,
-            worktree=self.workspace.path,
-            environment=self._stage_environment(),
-            token=self.manifest.token,
-            default_timeout_seconds=self.manifest.policy.stage_timeout_seconds,
-            uniform=random.uniform,
-            leader_note=self.layout.leader_note,
-        )
-        return RunLoop(
-            graph=self.graph,
-            state=self.state,
-            base=self.layout,
-            stages=stages,
             workspace=self.workspace,
-            store=CheckpointStore(self.layout.restart(self.state.restart_count)),
-            events=self.events,
-            turns=self.turns,
-            folders=_RestartFolders(self.manifest, self.events),
+            environment=self.environment,
+            catalog=catalog,
             observe=self.observe,
-            timestamp=lambda: rfc3339(datetime.now(UTC)),
-            initial_context=initial_context(self.graph),
-            limits=agents.limits,
         )
-
-    def _stage_environment(self) -> dict[str, str]:
-        return without_git_variables(self.environment) | {
-            "ATTRACTOR_RUN_ID": self.manifest.run_id,
-            "ATTRACTOR_LOGS_ROOT": self.manifest.logs_root,
-            "ATTRACTOR_WORKTREE": str(self.workspace.path),
-            "ATTRACTOR_GOAL": self.manifest.goal,
-            RUN_TOKEN_VARIABLE: self.manifest.token,
-        }
+        parts = Parts(
+            manifest,
+            self.graph,
+            self.layout,
+            self.workspace,
+            self.events,
+            self.turns,
+            self.stop,
+            self.environment,
+            self.observe,
+        )
+        folders = _RestartFolders(manifest, self.events)
+        return assemble(parts, self.state, catalog, branches, folders, stage_token=manifest.token)
 
     def _run_guarded(self, loop: RunLoop) -> Ending:
         try:
@@ -130,7 +116,7 @@ class Life:
                     self.manifest.policy,
                     self.layout,
                     self.workspace.path,
-                    self._stage_environment(),
+                    stage_environment(self.manifest, self.manifest.run_id, self.environment),
                     self.events,
                     self.stop,
                 )
@@ -150,10 +136,10 @@ class Life:
     def _finish(self, loop: RunLoop, ending: Ending) -> RunResult:
         """End what the run started, then make each record, whatever became of the others."""
         state = loop.state
-        end_run(self.manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_note=self.layout.leader_note)
+        end_run(self.manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_notes=leader_notes(self.layout))
         losses: list[str] = []
         with _noted(losses):
-            self.events.emit(_TERMINAL[ending.status], **terminal_fields(ending, state))
+            self.events.emit(TERMINAL_EVENT[ending.status], **terminal_fields(ending, state))
         self.observe("terminal_event")
         with _noted(losses):
             CheckpointStore(loop.layout).close(state)
@@ -179,25 +165,6 @@ class Life:
         return final_of(self.manifest, ending, state, shipped)
 
 
-@dataclass(frozen=True, slots=True)
-class Shipped:
-    """Where the run's turns are, as its end found them. `outage`: why some are missing."""
-
-    context_id: str = ""
-    head_turn_id: str = ""
-    pending: int = 0
-    outage: str = ""
-
-
-def settle(turns: Journal | NoJournal) -> Shipped:
-    """Wait for the last turns to be stored, within a bound, and close the journal."""
-    try:
-        head, pending = turns.settle()
-        return Shipped(turns.context_id, head, pending, turns.outage)
-    finally:
-        turns.close()
-
-
 @contextmanager
 def _noted(losses: list[str]) -> Iterator[None]:
     """A step at the end of a run that must not keep the next ones from being made."""
@@ -219,34 +186,6 @@ class _RestartFolders:
         # The file's own words: the CXDB context may have become another one since the run began.
         write_manifest(layout, read_manifest(Layout(Path(self.manifest.logs_root))))
         self.events.mirror_into(layout)
-
-
-def make_directory(path: Path) -> None:
-    """A folder only its owner may look into; its parents as the umask has it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, exist_ok=True)
-        path.chmod(0o700)  # also one that was there: what runs write is nobody else's
-    except OSError as error:
-        raise RunDirectoryError(
-            f"cannot make {path}: {error.strerror or error}",
-            hint="name a folder you may write to with --logs-root",
-        ) from error
-
-
-def initial_context(graph: Graph) -> dict[str, Any]:
-    """The context a run begins with: the graph's attributes, mirrored (spec 3.1, 5.1)."""
-    return {f"graph.{key}": attribute.text for key, attribute in graph.attributes.items()}
-
-
-def terminal_fields(ending: Ending, state: RunState) -> dict[str, Any]:
-    return {
-        "status": ending.status,
-        "failure_reason": ending.reason or None,
-        "failure_class": ending.failure_class,
-        "node_id": ending.node_id or None,
-        "final_git_commit_sha": state.commit_sha or None,
-    }
 
 
 def final_of(manifest: Manifest, ending: Ending, state: RunState, shipped: Shipped) -> Final:

@@ -64,22 +64,58 @@ def open_journal(
     cxdb = manifest.cxdb
     if peer is None or cxdb is None:
         return NoJournal()
-    tag = f"attractor/{manifest.run_id}"
     graph_dot = layout.graph.read_text(encoding="utf-8", errors="replace")
-    journal = Journal(
-        lambda timeout: CxdbConnection(peer.binary_addr, client_tag=tag, timeout_seconds=timeout),
-        RunFacts(manifest.run_id, cxdb.context_id, graph_dot),
+    facts = RunFacts(manifest.run_id, cxdb.context_id, graph_dot)
+    journal = _journal(facts, peer.binary_addr, peer.http_base_url, events, layout)
+    journal.attach(peer.connection, fresh=fresh)
+    events.listen(journal.take)
+    return journal
+
+
+def open_branch_journal(manifest: Manifest, owner: Manifest, events: EventLog, layout: Layout) -> Journal | NoJournal:
+    """The journal of a fan-out's branch: a context forked from that of `owner`, whose fan-out it is.
+
+    CXDB away costs nothing here: what the branch does is in its progress.ndjson, and is shipped once it is back.
+    """
+    cxdb = manifest.cxdb
+    if cxdb is None:
+        return NoJournal()
+    fresh = not cxdb.context_id
+    connection = None
+    with suppress(CxdbError):
+        connection = CxdbConnection(cxdb.binary_addr, client_tag=f"attractor/{manifest.run_id}")
+        if fresh and owner.cxdb is not None:
+            context_id = _fork(connection, owner.cxdb.context_id)
+            cxdb = msgspec.structs.replace(cxdb, context_id=context_id)
+            note_context(layout, context_id)
+    facts = RunFacts(manifest.run_id, cxdb.context_id, "", forked_from=owner.run_id)
+    journal = _journal(facts, cxdb.binary_addr, cxdb.http_base_url, events, layout)
+    if connection is not None:
+        with suppress(CxdbError):
+            journal.attach(connection, fresh=fresh)
+    events.listen(journal.take)
+    return journal
+
+
+def _fork(connection: CxdbConnection, context_id: str) -> str:
+    """A new context that begins with the turns of another one, as far as they are stored; its id."""
+    head = connection.head(int(context_id)) if context_id else None
+    return str(connection.create_context(base_turn_id=head.turn_id if head else 0).context_id)
+
+
+def _journal(facts: RunFacts, binary_addr: str, http_base_url: str, events: EventLog, layout: Layout) -> Journal:
+    tag = f"attractor/{facts.run_id}"
+    return Journal(
+        lambda timeout: CxdbConnection(binary_addr, client_tag=tag, timeout_seconds=timeout),
+        facts,
         layout.progress,
         on_outage=lambda reason: events.emit(EventName.CXDB_DEGRADED, reason=reason),
         on_recovery=lambda seconds, context_id: events.emit(
             EventName.CXDB_RECOVERED, context_id=context_id, outage_ms=round(seconds * 1000)
         ),
-        publish=lambda timeout: publish_bundle(peer.http_base_url, max(timeout, IN_RUN_HTTP_SECONDS)),
+        publish=lambda timeout: publish_bundle(http_base_url, max(timeout, IN_RUN_HTTP_SECONDS)),
         on_context=lambda context_id: note_context(layout, context_id),
     )
-    journal.attach(peer.connection, fresh=fresh)
-    events.listen(journal.take)
-    return journal
 
 
 def note_context(layout: Layout, context_id: str) -> None:
@@ -136,3 +172,22 @@ def _autostart(config: RunConfig, autostart: Autostart, run_id: str, first: Cxdb
                     address=config.cxdb_binary_addr,
                 ) from error
             time.sleep(autostart.poll_interval_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """Where the run's turns are, as its end found them. `outage`: why some are missing."""
+
+    context_id: str = ""
+    head_turn_id: str = ""
+    pending: int = 0
+    outage: str = ""
+
+
+def settle(turns: Journal | NoJournal) -> Shipped:
+    """Wait for the last turns to be stored, within a bound, and close the journal."""
+    try:
+        head, pending = turns.settle()
+        return Shipped(turns.context_id, head, pending, turns.outage)
+    finally:
+        turns.close()

@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from attractor.app.life import make_directory
 from attractor.app.peers import CxdbPeer, reach_cxdb
 from attractor.app.probes import Answer, Prober
 from attractor.app.request import Plan, check_unused
@@ -24,7 +23,7 @@ from attractor.contracts import AgentSettings, Stop
 from attractor.errors import AttractorError, CxdbError, PreflightFailed
 from attractor.graph import Graph, Node
 from attractor.handlers import ModelChoice, executable_of, wanted_models
-from attractor.rundir import acquire, pretty_json, write_atomic
+from attractor.rundir import acquire, make_directory, pretty_json, write_atomic
 
 AGENT_HANDLER = "codergen"
 LOW_DISK_BYTES = 10 << 20
@@ -203,7 +202,7 @@ def _probe_check(answer: Answer) -> Check:
 
 def _agent_checks(plan: Plan, environment: Mapping[str, str]) -> list[Check]:
     settings = plan.config.agents
-    if not plan.graph.nodes_of_type(AGENT_HANDLER):
+    if not agent_nodes(plan.graph):
         return []
     if settings.simulate:
         return [Check("agents", True, "simulated: no program is started")]
@@ -217,11 +216,17 @@ def _agent_checks(plan: Plan, environment: Mapping[str, str]) -> list[Check]:
     return [*problems, *check_agents(uses, settings, catalog, environment)]
 
 
+def agent_nodes(graph: Graph) -> list[Node]:
+    """The nodes that ask an agent: a fan-in does where it has a prompt."""
+    fan_ins = [node for node in graph.nodes_of_type("parallel.fan_in") if node.prompt]
+    return [*graph.nodes_of_type(AGENT_HANDLER), *fan_ins]
+
+
 def agent_uses(graph: Graph, settings: AgentSettings) -> tuple[dict[ModelChoice, Node], list[Check]]:
     """Each model the graph may come to run, with the first node that does, and what is wrong with the nodes."""
     uses: dict[ModelChoice, Node] = {}
     problems = []
-    for node in graph.nodes_of_type(AGENT_HANDLER):
+    for node in agent_nodes(graph):
         try:
             for choice in wanted_models(node, settings):
                 uses.setdefault(choice, node)

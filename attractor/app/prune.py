@@ -8,8 +8,8 @@ from pathlib import Path
 from attractor.app.inspect import RunStatus, RunView
 from attractor.errors import RunDirectoryError, WorkspaceError
 from attractor.processes import end_run
-from attractor.rundir import runs_home
-from attractor.workspace import remove_tree, remove_worktree
+from attractor.rundir import branch_layouts, leader_notes, runs_home
+from attractor.workspace import parallel_branches, prefix_of, remove_branches, remove_tree, remove_worktree
 
 
 def prune_run(view: RunView, environment: Mapping[str, str], *, keep_branch: bool) -> str:
@@ -23,11 +23,17 @@ def prune_run(view: RunView, environment: Mapping[str, str], *, keep_branch: boo
             f"run {view.manifest.run_id} is running", hint=f"attractor stop --logs-root {view.layout.root}"
         )
     manifest = view.manifest
-    end_run(manifest.token, grace_seconds=0.5, leader_note=view.layout.leader_note)
+    end_run(manifest.token, grace_seconds=0.5, leader_notes=leader_notes(view.layout))
     kept = ""
     if manifest.repo_path:
+        repository = Path(manifest.repo_path)
+        for layout in branch_layouts(view.layout):
+            kept = _leave_repository(repository, layout.worktree, None) or kept
         branch = None if keep_branch else manifest.run_branch
-        kept = _leave_repository(Path(manifest.repo_path), Path(manifest.worktree), branch)
+        kept = _leave_repository(repository, Path(manifest.worktree), branch) or kept
+        if not keep_branch and repository.exists():
+            prefix = prefix_of(manifest.run_branch, manifest.run_id)
+            kept = remove_branches(repository, parallel_branches(prefix, manifest.run_id)) or kept
     for entry in view.layout.root.iterdir():
         if entry != view.layout.manifest:
             remove_tree(entry)

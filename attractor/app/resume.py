@@ -9,21 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from attractor.app.history import History, read_history, reconcile, resumed_fields
 from attractor.app.inspect import checkpointed_commit, newest_root
-from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, Shipped, final_of, settle
-from attractor.app.peers import CxdbPeer, connect_cxdb, open_journal
+from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, final_of
+from attractor.app.peers import CxdbPeer, Shipped, connect_cxdb, open_journal, settle
 from attractor.app.request import runnable_graph
 from attractor.app.setup import forget_setup
 from attractor.app.start import failed_final, initial_state
-from attractor.contracts import TERMINAL_EVENTS, CrashObserver, EventName, FailureClass, RunState, Workspace
+from attractor.contracts import CrashObserver, EventName, FailureClass, RunState, Workspace
 from attractor.cxdb import RunFacts, turns_of
-from attractor.engine import Ending, checkpoint_fields, restart_fields
+from attractor.engine import Ending
 from attractor.errors import AttractorError, CxdbError, CxdbUnreachable, GraphError, RunDirectoryError
 from attractor.graph import Graph
 from attractor.processes import StopRequest, end_run
@@ -35,6 +34,7 @@ from attractor.rundir import (
     Layout,
     Manifest,
     acquire,
+    leader_notes,
     load_checkpoint,
     read_events,
     read_final,
@@ -42,16 +42,6 @@ from attractor.rundir import (
     write_final,
 )
 from attractor.workspace import GitWorkspace, PlainFolder, restore_worktree
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What progress.ndjson tells about earlier lives."""
-
-    resumes: int = 0
-    last_checkpoint: int = 0
-    last_restart: int = 0
-    terminal: Event | None = None  # the newest event, where it is a terminal one
 
 
 def resume_run(
@@ -75,7 +65,7 @@ def resume_run(
     try:
         on_owned()
         # First of all: whatever becomes of this, nobody must go on writing into a run that nobody watches.
-        end_run(manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_note=layout.leader_note)
+        end_run(manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_notes=leader_notes(layout))
         observe("leftovers_ended")
         final = read_final(layout)
         if final is not None and final.status == "success":
@@ -207,26 +197,10 @@ def _revive(
     if state.restart_count:
         events.mirror_into(current)
     turns = open_journal(manifest, peer, events, layout)
-    _reconcile(events, state, current, history)
+    reconcile(events, state, current, history)
     events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, final))
     turns.flush()
     return Life(manifest, graph, state, layout, workspace, events, turns, stop, environment, observe, needs_setup=True)
-
-
-def read_history(layout: Layout) -> History:
-    """Scan the event log once."""
-    history = History()
-    for event in read_events(layout.progress):
-        match event["event"]:
-            case EventName.CHECKPOINT_SAVED:
-                history = replace(history, last_checkpoint=event["sequence"], terminal=None)
-            case EventName.LOOP_RESTART:
-                history = replace(history, last_restart=event["restart_count"], terminal=None)
-            case EventName.RUN_RESUMED:
-                history = replace(history, resumes=history.resumes + 1, terminal=None)
-            case name if name in TERMINAL_EVENTS:
-                history = replace(history, terminal=event)
-    return history
 
 
 def load_state(layout: Layout, manifest: Manifest, graph: Graph, history: History) -> tuple[RunState, Layout]:
@@ -308,22 +282,3 @@ def _keep_old_final(layout: Layout, current: Layout, resumes: int) -> None:
     for place in {layout, current}:
         if place.final.exists():
             place.final.rename(place.root / f"final.{resumes}.json")
-
-
-def _reconcile(events: EventLog, state: RunState, current: Layout, history: History) -> None:
-    """Write the event of a durable step whose engine died before it could: the log has no gap then."""
-    if state.restart_count > history.last_restart:
-        fields = restart_fields(state, current)
-        events.emit(EventName.LOOP_RESTART, recovered=True, **fields)
-    if state.completed_nodes and state.sequence > history.last_checkpoint:
-        events.emit(EventName.CHECKPOINT_SAVED, recovered=True, **checkpoint_fields(state, current))
-
-
-def resumed_fields(state: RunState, history: History, final: Final | None) -> dict[str, Any]:
-    return {
-        "after_node": state.current_node,
-        "next_node": state.next_node or None,
-        "restart_count": state.restart_count,
-        "resume_count": history.resumes + 1,
-        "previous_status": final.status if final else "crashed",
-    }

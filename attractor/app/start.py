@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import attractor
-from attractor.app.life import Life, RunResult, initial_context, make_directory
+from attractor.app.assembly import initial_context
+from attractor.app.history import started_fields
+from attractor.app.life import Life, RunResult
 from attractor.app.peers import CxdbPeer, open_journal
 from attractor.app.preflight import Preflight, pass_preflight, probe_models, write_report
 from attractor.app.request import Plan, check_unused
@@ -28,6 +28,7 @@ from attractor.rundir import (
     Manifest,
     Policy,
     acquire,
+    make_directory,
     new_token,
     pretty_json,
     rfc3339,
@@ -175,19 +176,6 @@ def initial_state(graph: Graph, manifest: Manifest) -> RunState:
         timestamp=manifest.start_time,
         context=initial_context(graph),
     )
-
-
-def started_fields(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "graph_name": manifest.name,
-        "goal": manifest.goal or None,
-        "repo_path": manifest.repo_path or None,
-        "base_sha": manifest.base_sha or None,
-        "run_branch": manifest.run_branch or None,
-        "worktree": manifest.worktree,
-        "logs_root": manifest.logs_root,
-        "pid": os.getpid(),
-    }
 
 
 def _fail_before_life(plan: Plan, error: AttractorError) -> None:

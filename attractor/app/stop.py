@@ -20,6 +20,7 @@ from attractor.rundir import (
     acquire,
     is_held,
     is_there,
+    leader_notes,
     living_owner,
     rfc3339,
     write_final,
@@ -106,7 +107,7 @@ def _finish_for(layout: Layout) -> RunStatus:
     lock = acquire(layout)
     try:
         view = view_run(layout.root)
-        end_run(view.manifest.token, grace_seconds=0.5, leader_note=layout.leader_note)
+        end_run(view.manifest.token, grace_seconds=0.5, leader_notes=leader_notes(layout))
         if view.final is None:
             final = Final(
                 timestamp=rfc3339(datetime.now(UTC)),

@@ -11,6 +11,7 @@ from attractor.contracts.agents import (
 )
 from attractor.contracts.events import TERMINAL_EVENTS, EventName
 from attractor.contracts.outcome import FailureClass, Outcome, Status
+from attractor.contracts.parallel import BranchPlan, BranchResult, BranchRunner
 from attractor.contracts.ports import (
     CommitInfo,
     Committed,
@@ -29,6 +30,9 @@ __all__ = [
     "USAGE_COST",
     "USAGE_TOKENS",
     "AgentSettings",
+    "BranchPlan",
+    "BranchResult",
+    "BranchRunner",
     "CommitInfo",
     "Committed",
     "CrashObserver",

@@ -31,6 +31,11 @@ class EventName(StrEnum):
     LOOP_RESTART_BLOCKED = "loop_restart_blocked"  # node_id failure_class failure_reason
     LOOP_RESTART_SIGNATURE = "loop_restart_signature"  # node_id signature count limit
     LOOP_RESTART_CIRCUIT_BREAKER = "loop_restart_circuit_breaker"  # node_id signature count limit
+    PARALLEL_STARTED = "parallel_started"  # node_id branches join max_parallel
+    PARALLEL_BRANCH_STARTED = "parallel_branch_started"  # node_id branch
+    PARALLEL_BRANCH_COMPLETED = "parallel_branch_completed"  # node_id branch status failure_* canceled duration_ms kept
+    PARALLEL_COMPLETED = "parallel_completed"  # node_id status succeeded failed canceled
+    BRANCH_ADOPTED = "branch_adopted"  # node_id branch nodes git_branch head_sha
     CXDB_DEGRADED = "cxdb_degraded"  # reason
     CXDB_RECOVERED = "cxdb_recovered"  # context_id outage_ms
     RUN_COMPLETED = "run_completed"  # status final_git_commit_sha

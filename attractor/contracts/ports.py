@@ -77,10 +77,20 @@ class Workspace(Protocol):
         """
         ...
 
+    def adopt(self, base_sha: str, head_sha: str) -> tuple[str, tuple[str, ...]]:
+        """Repeat the commits behind `base_sha` up to `head_sha` on top of this history, files included: the new head,
+        and the nodes that made them, oldest first. Raises WorkspaceError where the files are no longer `base_sha`'s.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StageRun:
-    """All that a handler may know about the attempt it is to make."""
+    """All that a handler may know about the attempt it is to make.
+
+    `visit` counts from 1 within the round that `restart_count` names. `commit_sha`: the run's newest commit, '' without
+    git. `briefing`: what an agent is told besides its prompt.
+    """
 
     run_id: str
     graph: Graph
@@ -94,11 +104,15 @@ class StageRun:
     environment: Mapping[str, str]
     attempt: int
     max_attempts: int
+    visit: int
+    restart_count: int
+    commit_sha: str
     timeout_seconds: float | None
     leader_note: Path
     stop: Stop
     heartbeat: Callable[[float], None]
     emit: Callable[..., object]
+    briefing: str = ""
 
 
 class Handler(Protocol):

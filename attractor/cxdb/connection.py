@@ -83,8 +83,10 @@ class CxdbConnection:
         """Requests sent and not yet answered."""
         return len(self._expected)
 
-    def create_context(self, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> Head:
-        return frames.decode_head(self._call(Message.CTX_CREATE, frames.create_context(), timeout_seconds))
+    def create_context(self, timeout_seconds: float = REPLY_TIMEOUT_SECONDS, *, base_turn_id: int = 0) -> Head:
+        """A new context, empty or (CTX_FORK) with the turns up to and with `base_turn_id`."""
+        kind = Message.CTX_FORK if base_turn_id else Message.CTX_CREATE
+        return frames.decode_head(self._call(kind, frames.create_context(base_turn_id), timeout_seconds))
 
     def head(self, context_id: int, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> Head:
         return frames.decode_head(self._call(Message.GET_HEAD, frames.get_head(context_id), timeout_seconds))

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.cxdb.connection import REPLY_TIMEOUT_SECONDS, CxdbConnection
-from attractor.cxdb.turns import Event, Origin, RunFacts, Turn, origin_of, turns_of
+from attractor.cxdb.turns import NOTHING, Event, Origin, RunFacts, Turn, origin_of, turns_of
 from attractor.errors import CxdbError, CxdbOutcomeUnknown
 from attractor.rundir import read_events
 
@@ -32,8 +32,6 @@ RECONNECT_TIMEOUT_SECONDS = 0.25
 BACKLOG_SHARE_SECONDS = 0.1
 FINAL_WAIT_SECONDS = 5.0
 FINAL_WAIT_ROUNDS = 12  # as long as the server goes on answering, the end of a run waits this many times as long
-
-NOTHING: Origin = (0, 0)
 
 
 class Journal:
@@ -213,7 +211,9 @@ class Journal:
     def _begin(self, connection: CxdbConnection, deadline: float, *, fresh: bool = False) -> None:
         """Find out what the context holds, or make a new one where it is not this run's any more."""
         try:
-            connection, stored = self._find_out(connection, deadline)
+            stored: Origin | None = None
+            if self._facts.context_id:
+                connection, stored = self._find_out(connection, deadline)
             if stored is None or self._straying or stored < self._stored or (stored == NOTHING and not fresh):
                 self._move(connection, deadline)
                 stored = NOTHING
@@ -241,7 +241,7 @@ class Journal:
                 connection.close()
                 connection = self._connect(_left(deadline))
             else:
-                return connection, origin_of(turns[-1].payload, self._facts.run_id) if turns else NOTHING
+                return connection, origin_of(turns[-1].payload, self._facts) if turns else NOTHING
         return connection, None
 
     def _move(self, connection: CxdbConnection, deadline: float) -> None:

@@ -44,11 +44,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What turns repeat from the manifest."""
+    """What turns repeat from the manifest.
+
+    `forked_from`: the run whose turns the context begins with. `context_id` '': there is none yet.
+    """
 
     run_id: str
     context_id: str
     graph_dot: str
+    forked_from: str = ""
 
 
 _Fields = dict[str, Any]
@@ -70,11 +74,19 @@ def turns_of(event: Event, facts: RunFacts) -> list[Turn]:
     return turns
 
 
-def origin_of(payload: bytes, run_id: str) -> Origin | None:
-    """Which event and part of this run a stored turn was made from; None where it is another run's, or nobody's."""
+NOTHING: Final[Origin] = (0, 0)
+
+
+def origin_of(payload: bytes, facts: RunFacts) -> Origin | None:
+    """Which event and part of this run a stored turn was made from; None where it is another run's, or nobody's.
+
+    `NOTHING` for a turn of the run that the context was forked from.
+    """
     try:
         fields = _decode(payload)
-        return (int(fields[SEQ_TAG]), int(fields[PART_TAG])) if fields[RUN_ID_TAG] == run_id else None
+        if facts.forked_from and fields[RUN_ID_TAG] == facts.forked_from:
+            return NOTHING
+        return (int(fields[SEQ_TAG]), int(fields[PART_TAG])) if fields[RUN_ID_TAG] == facts.run_id else None
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
         return None
 

@@ -1,7 +1,17 @@
 """The engine: pure decisions (routing, failure, retry, restart) and the loop that acts on them."""
 
 from attractor.engine.failure import POLICY, TEXT_HINTS, ClassPolicy, classify, signature
-from attractor.engine.loop import Ending, RunLoop, checkpoint_fields, restart_fields
+from attractor.engine.loop import Ending, RestartFolders, RunLoop, checkpoint_fields, restart_fields
+from attractor.engine.parallel import (
+    BranchEdge,
+    all_failed,
+    asks_for_outcome,
+    best_of,
+    branches_of,
+    decided,
+    join,
+    join_of,
+)
 from attractor.engine.restart import RestartDecision, RestartRuling, decide_restart, restarted_state
 from attractor.engine.retry import PRESETS, Backoff, RetryPolicy, retry_policy
 from attractor.engine.routing import (
@@ -19,10 +29,12 @@ __all__ = [
     "PRESETS",
     "TEXT_HINTS",
     "Backoff",
+    "BranchEdge",
     "ClassPolicy",
     "Ending",
     "GateVerdict",
     "RestartDecision",
+    "RestartFolders",
     "RestartRuling",
     "RetryPolicy",
     "Route",
@@ -30,11 +42,18 @@ __all__ = [
     "RunLoop",
     "Settled",
     "StageRunner",
+    "all_failed",
+    "asks_for_outcome",
+    "best_of",
+    "branches_of",
     "check_goal_gates",
     "checkpoint_fields",
     "choose_route",
     "classify",
     "decide_restart",
+    "decided",
+    "join",
+    "join_of",
     "normalize_label",
     "restart_fields",
     "restarted_state",

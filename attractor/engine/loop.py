@@ -52,7 +52,10 @@ class RestartFolders(Protocol):
 
 @dataclass(slots=True)
 class RunLoop:
-    """One run (or one resumed life of it). `state` is changed by it alone."""
+    """One run (or one resumed life of it). `state` is changed by it alone.
+
+    `until`: a branch of a fan-out ends before these nodes, as a run ends behind its exit.
+    """
 
     graph: Graph
     state: RunState
@@ -67,6 +70,7 @@ class RunLoop:
     timestamp: Callable[[], str]
     initial_context: Mapping[str, Any]
     limits: SpendLimits = field(default_factory=SpendLimits)
+    until: frozenset[str] = frozenset()
     exit_id: str = field(init=False)
     _incoming: Edge | None = None
 
@@ -81,16 +85,18 @@ class RunLoop:
                 return target
             while True:
                 node = self.graph.nodes[target]
-                refusal = self._refuse_visit(node)
+                refusal = None if node.id in self.until else self._refuse_visit(node)
                 if refusal is not None:
                     return refusal
-                if node.id == self.exit_id:
+                if node.id == self.exit_id or node.id in self.until:
                     gates = check_goal_gates(self.graph, self.state.node_outcomes)
                     if gates.failed_gate is not None:
                         if gates.route is None:
                             return self._gate_unsatisfied(gates.failed_gate)
                         target = self._follow(self.state.current_node, gates.route)
                         continue
+                    if node.id in self.until:
+                        return Ending("success")
                 settled = self.stages.settle(node, self.state, self.layout, self._incoming)
                 outcome = settled.outcome
                 if outcome.failure_class is FailureClass.CANCELED and self.stages.stop.requested:
@@ -200,6 +206,11 @@ class RunLoop:
 
     def _restart(self, node: Node, route: Route, outcome: Outcome) -> Ending | None:
         """Follow a loop_restart edge, or say how the run ends because that is not allowed."""
+        if self.until:
+            # The run's next round is not one branch's to begin. The fan-in, or what follows it, may.
+            failed_node = str(self.state.context.get("internal.failed_node") or node.id)
+            reason = outcome.failure_reason or "its loop_restart edge cannot be followed inside of a branch"
+            return Ending("fail", reason, outcome.failure_class or FailureClass.DETERMINISTIC, failed_node)
         decision = decide_restart(self.graph, self.state, node.id, outcome)
         self._tell_signature(node, decision)
         if decision.ruling is not RestartRuling.ALLOWED:

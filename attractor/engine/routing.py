@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from attractor.contracts import Outcome, Status
+from attractor.engine.parallel import FAN_IN, FAN_OUT, asks_for_outcome, join_of
 from attractor.graph import Edge, Graph, Node
 
 
@@ -28,6 +29,7 @@ class Rule(StrEnum):
     RETRY_TARGET = "retry_target"
     FALLBACK_RETRY_TARGET = "fallback_retry_target"
     GOAL_GATE = "goal_gate"
+    JOIN = "join"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,18 @@ def choose_route(graph: Graph, node: Node, outcome: Outcome, context: Mapping[st
     the node's `retry_target`, its `fallback_retry_target`, and an unconditional edge into a
     conditional node (which exists to look at outcomes). It never follows an unconditional edge to
     ordinary work or to the exit: that would turn a failure into a success.
+
+    Behind a fan-out its branches have been taken already: its way onward is where they meet. Its failure goes there
+    too where that is a fan-in, which looks at the branches itself.
     """
     edges = graph.outgoing(node.id)
+    if node.handler_type == FAN_OUT:
+        edges = tuple(edge for edge in edges if asks_for_outcome(edge))
     matching = [edge for edge in edges if edge.condition is not None and _holds(edge, outcome, context)]
     if matching:
         return Route(best_edge(matching).target_id, Rule.CONDITION, best_edge(matching))
+    if node.handler_type == FAN_OUT:
+        return _behind_fan_out(graph, node, outcome)
     unconditional = [edge for edge in edges if edge.condition is None]
     if outcome.status.is_success:
         return _unconditional_route(unconditional, outcome)
@@ -62,6 +71,15 @@ def choose_route(graph: Graph, node: Node, outcome: Outcome, context: Mapping[st
     if jump is not None:
         return jump
     return _unconditional_route([e for e in unconditional if _is_conditional(graph, e.target_id)], outcome)
+
+
+def _behind_fan_out(graph: Graph, node: Node, outcome: Outcome) -> Route | None:
+    meeting = join_of(graph, node.id)
+    if not outcome.status.is_success:
+        jump = retry_jump(graph, node)
+        if jump is not None or meeting is None or graph.nodes[meeting].handler_type != FAN_IN:
+            return jump
+    return Route(meeting, Rule.JOIN) if meeting is not None else None
 
 
 def _holds(edge: Edge, outcome: Outcome, context: Mapping[str, Any]) -> bool:

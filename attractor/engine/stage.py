@@ -30,8 +30,8 @@ from attractor.graph import Edge, Graph, Node
 from attractor.processes import STAGE_TOKEN_VARIABLE
 from attractor.rundir import Layout, encode_json, write_atomic
 
-# Pass-through nodes repeat nothing by being retried.
-SINGLE_ATTEMPT_HANDLERS = frozenset({"start", "exit", "conditional"})
+# Pass-through nodes repeat nothing by being retried; a fan-out's branches have retries of their own.
+SINGLE_ATTEMPT_HANDLERS = frozenset({"start", "exit", "conditional", "parallel"})
 EVENT_OUTPUT_CHARACTERS = 400
 
 
@@ -121,6 +121,9 @@ class StageRunner:
             environment=self._environment(node, stage_dir, state.sequence + 1, attempt),
             attempt=attempt,
             max_attempts=max_attempts,
+            visit=visit,
+            restart_count=state.restart_count,
+            commit_sha=state.commit_sha,
             timeout_seconds=node.timeout_seconds or self.default_timeout_seconds,
             leader_note=self.leader_note,
             stop=self.stop,

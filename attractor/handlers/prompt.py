@@ -34,7 +34,7 @@ Only "outcome" is required. Report "fail" honestly when the task is not done."""
 def build_prompt(stage: StageRun, fidelity: str, status_file: str) -> str:
     """Preamble, task and status contract, as one text."""
     task = stage.node.prompt or stage.node.label.replace("$goal", stage.graph.goal)
-    parts = [preamble(stage, fidelity), task, STATUS_CONTRACT.format(status_file=status_file)]
+    parts = [preamble(stage, fidelity), stage.briefing, task, STATUS_CONTRACT.format(status_file=status_file)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

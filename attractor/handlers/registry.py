@@ -8,24 +8,30 @@ from pathlib import Path
 from typing import Final
 
 from attractor.backends import ModelCatalog
-from attractor.contracts import AgentSettings, Handler
+from attractor.contracts import AgentSettings, BranchRunner, Handler
 from attractor.handlers.codergen import CodergenHandler
+from attractor.handlers.fan_in import FanInHandler
+from attractor.handlers.parallel import ParallelHandler
 from attractor.handlers.simple import ConditionalHandler, PassHandler
 from attractor.handlers.simulated import SimulatedHandler
 from attractor.handlers.tool import ToolHandler
 
-HANDLER_TYPES: Final = ("start", "exit", "conditional", "tool", "codergen")
+HANDLER_TYPES: Final = ("start", "exit", "conditional", "tool", "codergen", "parallel", "parallel.fan_in")
 
 
-def handlers_for(settings: AgentSettings, catalog: ModelCatalog | None, home: Path) -> Mapping[str, Handler]:
+def handlers_for(
+    settings: AgentSettings, catalog: ModelCatalog | None, home: Path, branches: BranchRunner
+) -> Mapping[str, Handler]:
     """One handler for each of `HANDLER_TYPES`. `home`: where the user's credential files are."""
-    agent = SimulatedHandler() if settings.simulate else CodergenHandler(settings, catalog, home, _now)
+    agent: Handler = SimulatedHandler() if settings.simulate else CodergenHandler(settings, catalog, home, _now)
     return {
         "start": PassHandler(),
         "exit": PassHandler(),
         "conditional": ConditionalHandler(),
         "tool": ToolHandler(),
         "codergen": agent,
+        "parallel": ParallelHandler(branches),
+        "parallel.fan_in": FanInHandler(branches, agent, simulated=settings.simulate),
     }
 
 

@@ -1,7 +1,9 @@
 """Processes: running a stage's command, and ending whole trees."""
 
+from attractor.processes.cancellation import Cancellation
 from attractor.processes.command import (
     DEFAULT_GRACE_SECONDS,
+    HEARTBEAT_SECONDS,
     CommandResult,
     EndedBy,
     Limits,
@@ -15,8 +17,10 @@ from attractor.processes.tree import RUN_TOKEN_VARIABLE, STAGE_TOKEN_VARIABLE, e
 
 __all__ = [
     "DEFAULT_GRACE_SECONDS",
+    "HEARTBEAT_SECONDS",
     "RUN_TOKEN_VARIABLE",
     "STAGE_TOKEN_VARIABLE",
+    "Cancellation",
     "CommandResult",
     "EndedBy",
     "Limits",

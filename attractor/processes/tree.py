@@ -31,14 +31,14 @@ KILL_WAIT_SECONDS = 5.0
 ROUNDS = 5
 
 
-def end_run(token: str, *, grace_seconds: float, leader_note: Path | None = None) -> tuple[int, ...]:
-    """End every process of the run with this token, and the session noted in `leader_note` with all that descends
+def end_run(token: str, *, grace_seconds: float, leader_notes: Sequence[Path] = ()) -> tuple[int, ...]:
+    """End every process of the run with this token, and the sessions noted in `leader_notes` with all that descends
     from it, except this process and its ancestors; the pids that were ended.
     """
 
     def members() -> list[int]:
-        session = noted_session(leader_note) if leader_note is not None else []
-        found = [*_marked(RUN_TOKEN_VARIABLE, token), *session]
+        noted = [pid for note in leader_notes for pid in noted_session(note)]
+        found = [*_marked(RUN_TOKEN_VARIABLE, token), *noted]
         return [*found, *(child for pid in found for child in _descendants(pid))]
 
     return _end_rounds(members, grace_seconds)

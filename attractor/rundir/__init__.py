@@ -1,8 +1,9 @@
 """The run directory: the only place that knows its files, their format and who may write them."""
 
+from attractor.rundir.branches import branch_layouts, leader_notes
 from attractor.rundir.checkpoint import CheckpointStore, load_checkpoint
 from attractor.rundir.events import Event, EventLog, last_event, read_events, rfc3339
-from attractor.rundir.files import encode_json, pretty_json, write_atomic
+from attractor.rundir.files import encode_json, make_directory, pretty_json, write_atomic
 from attractor.rundir.layout import Layout
 from attractor.rundir.owner import (
     Owner,
@@ -39,12 +40,15 @@ __all__ = [
     "Policy",
     "RunLock",
     "acquire",
+    "branch_layouts",
     "encode_json",
     "is_held",
     "is_there",
     "last_event",
+    "leader_notes",
     "living_owner",
     "load_checkpoint",
+    "make_directory",
     "new_token",
     "pretty_json",
     "process_start_time",

@@ -146,3 +146,16 @@ def _translated(path: Path) -> Iterator[None]:
             f"cannot write {path}: {error.strerror or error}",
             hint="the run can be resumed once the cause is gone: check disk space, quota and permissions",
         ) from error
+
+
+def make_directory(path: Path) -> None:
+    """A folder only its owner may look into; its parents as the umask has it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+        path.chmod(0o700)  # also one that was there: what runs write is nobody else's
+    except OSError as error:
+        raise RunDirectoryError(
+            f"cannot make {path}: {error.strerror or error}",
+            hint="name a folder you may write to with --logs-root",
+        ) from error

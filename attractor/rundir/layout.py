@@ -87,6 +87,18 @@ class Layout:
     def setup_done(self) -> Path:
         return self.setup / "done"
 
+    @property
+    def branches(self) -> Path:
+        return self.root / "parallel.d"
+
+    @property
+    def branch_result(self) -> Path:
+        return self.root / "branch_result.json"
+
+    def branch(self, fan: str, pass_name: str, child: str) -> Layout:
+        """The folder of one branch of a fan-out: a run directory of its own."""
+        return Layout(self.branches / fan / pass_name / child)
+
     def stage(self, node_id: str) -> Path:
         return self.root / node_id
 

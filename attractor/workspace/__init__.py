@@ -4,18 +4,23 @@ from attractor.workspace.commits import GitWorkspace
 from attractor.workspace.leftovers import remove_tree
 from attractor.workspace.names import (
     DEFAULT_PREFIX,
+    NESTING,
     check_prefix,
     check_run_id,
     new_run_id,
+    parallel_branch,
+    parallel_branches,
+    prefix_of,
     run_branch,
 )
 from attractor.workspace.plain import PlainFolder
 from attractor.workspace.program import without_git_variables
 from attractor.workspace.repository import RepositoryFacts, branch_exists, check_branch_free, inspect_repository
-from attractor.workspace.worktree import create_worktree, remove_worktree, restore_worktree
+from attractor.workspace.worktree import create_worktree, remove_branches, remove_worktree, restore_worktree
 
 __all__ = [
     "DEFAULT_PREFIX",
+    "NESTING",
     "GitWorkspace",
     "PlainFolder",
     "RepositoryFacts",
@@ -26,6 +31,10 @@ __all__ = [
     "create_worktree",
     "inspect_repository",
     "new_run_id",
+    "parallel_branch",
+    "parallel_branches",
+    "prefix_of",
+    "remove_branches",
     "remove_tree",
     "remove_worktree",
     "restore_worktree",

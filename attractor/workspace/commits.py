@@ -38,6 +38,7 @@ _ERRORS = (*_LIBRARY_ERRORS, WorkspaceError)
 # Seconds before the second, third ... try: whoever holds a lock or is in the middle of a write gets time to finish.
 _PAUSES = (0.0, 0.01, 0.05, 0.2)
 _WITHOUT_COMMIT = re.compile(r"'(?P<folder>.*?)/?' does not have a commit checked out")
+_NODE_TRAILER = re.compile(r"^Attractor-Node: (.+)$", re.MULTILINE)
 _T = TypeVar("_T")
 
 
@@ -81,6 +82,41 @@ class GitWorkspace:
         except _ERRORS as error:
             raise self._explained(info.node_id, str(error)) from error
         return Committed(str(commit_id), str(tree_id))
+
+    def adopt(self, base_sha: str, head_sha: str) -> tuple[str, tuple[str, ...]]:
+        """Implements `contracts.Workspace.adopt`. The commits keep tree, author, time and message."""
+        try:
+            base = self._repo[base_sha].peel(pygit2.Commit)
+            if base.tree_id != self._parent.tree_id:
+                raise WorkspaceError(
+                    f"the work of {head_sha} cannot be taken over: the run's files are no longer those of {base_sha}, "
+                    "from which it began",
+                    hint="let the fan-in follow its fan-out directly",
+                )
+            line = self._line(base, self._repo[head_sha].peel(pygit2.Commit))
+            parent = self._parent
+            for commit in line:
+                copy = self._repo.create_commit(
+                    None, commit.author, commit.committer, commit.message, commit.tree_id, [parent.id]
+                )
+                sync_commit(self._repo, self._objects, copy, parent)
+                parent = self._repo[copy].peel(pygit2.Commit)
+            git(self._worktree, "reset", "--quiet", "--hard", str(parent.id), git_dir=self._git_dir)
+            self._persistently(lambda: self._move(parent.id))
+            self._parent = parent
+        except _LIBRARY_ERRORS as error:
+            raise WorkspaceError(f"cannot take over {head_sha} in {self._worktree}: {error}") from error
+        return str(parent.id), tuple(_node_of(commit.message) for commit in line)
+
+    def _line(self, base: pygit2.Commit, head: pygit2.Commit) -> list[pygit2.Commit]:
+        """The commits from behind `base` to `head`, oldest first."""
+        line = []
+        while head.id != base.id:
+            line.append(head)
+            if not head.parents:
+                raise WorkspaceError(f"commit {line[0].id} does not come from {base.id}")
+            head = head.parents[0]
+        return line[::-1]
 
     def _write_tree(self) -> pygit2.Oid:
         tree_id = None if self._limits.exceeded() else self._tree_by_library()
@@ -173,6 +209,11 @@ def commit_message(info: CommitInfo) -> str:
         f"Attractor-Attempt: {info.attempt}\n"
         f"Attractor-Sequence: {info.sequence}\n"
     )
+
+
+def _node_of(message: str) -> str:
+    found = _NODE_TRAILER.search(message)
+    return found[1] if found else ""
 
 
 def subject_start(run_id: str) -> str:

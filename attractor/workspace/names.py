@@ -69,6 +69,25 @@ def check_prefix(prefix: str, place: str) -> str:
     return cleaned
 
 
+def parallel_branch(prefix: str, run_id: str, fan: str, pass_name: str, child: str) -> str:
+    """`<prefix>/parallel/<run_id>/<fan>/<pass>/<child>`: a branch of a fan-out."""
+    return f"{parallel_branches(prefix, run_id)}/{fan}/{pass_name}/{child}"
+
+
+def parallel_branches(prefix: str, run_id: str) -> str:
+    """What the names of all branches of a run's fan-outs begin with, without the slash behind it."""
+    return f"{prefix}/parallel/{run_id}"
+
+
+def prefix_of(run_branch: str, run_id: str) -> str:
+    """The prefix a run branch was made with: inverse of `run_branch`."""
+    return run_branch.removesuffix(f"/{run_id}")
+
+
+# Joins the parts of a nested fan-out's name: no node id has it, and git takes it anywhere.
+NESTING: Final = "+"
+
+
 def run_branch(prefix: str, run_id: str) -> str:
     """`<prefix>/<run_id>`; both have been checked."""
     return f"{prefix}/{run_id}"

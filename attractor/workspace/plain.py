@@ -16,3 +16,6 @@ class PlainFolder:
 
     def commit(self, info: CommitInfo) -> Committed:
         return Committed()
+
+    def adopt(self, base_sha: str, head_sha: str) -> tuple[str, tuple[str, ...]]:
+        return "", ()  # branches have worked in this very folder

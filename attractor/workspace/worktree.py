@@ -142,6 +142,12 @@ def remove_worktree(repository: Path, worktree: Path, branch: str | None) -> str
         return _remove_branch(repository, branch)
 
 
+def remove_branches(repository: Path, start: str) -> str:
+    """Remove all branches whose names begin with `start/`. Says what had to stay, and why; '' where nothing did."""
+    named = git_text(repository, "for-each-ref", "--format=%(refname:short)", f"refs/heads/{start}/").splitlines()
+    return "; ".join(filter(None, (_remove_branch(repository, name) for name in named)))
+
+
 def _unregister(repository: Path, worktree: Path) -> bool:
     """Whether git removed the worktree, folder and entry. It refuses a folder that is damaged or no worktree."""
     try:

@@ -70,15 +70,17 @@ def run(repo: Path, body: str, *, stop: StopRequest | None = None, **fields: Any
     return Ran(start_run(plan, environment=os.environ, stop=stop or StopRequest()))
 
 
-def killed_in_stage(repo: Path, command: str, instead: str) -> Path:
-    """The logs root of a run whose engine was SIGKILLed while its stage `a` ran; resumed, `a` does `instead`.
+def killed_in_stage(
+    repo: Path, command: str, instead: str, body: str = 'a [tool_command="{command}"] start -> a -> exit'
+) -> Path:
+    """The logs root of a run whose engine was SIGKILLed while a stage ran; resumed, that stage does `instead`.
 
     `command` goes on after it has told, on the FIFO `{ready}` of its text, that the engine may be killed.
     """
     ready = repo.parent / "ready"
     os.mkfifo(ready)
     told = command.format(ready=ready)
-    (repo.parent / "body.dot").write_text(f'a [tool_command="{told}"] start -> a -> exit')
+    (repo.parent / "body.dot").write_text(body.replace("{command}", told))
     argv = [sys.executable, "-m", "tests.app.crashing", "run", str(repo), "0"]
     with subprocess.Popen(argv, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL) as engine:
         ready.read_text()

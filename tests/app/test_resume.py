@@ -26,6 +26,11 @@ BODIES = {
       check [shape=diamond] start -> work -> check check -> exit [condition="outcome=success"]
       check -> work [condition="outcome=fail", loop_restart=true]
     """,
+    "parallel": """
+      fan [shape=component] pick [shape=tripleoctagon]
+      a [tool_command="echo a >> a.txt"] b [tool_command="echo b >> b.txt"]
+      b2 [tool_command="cat b.txt >> b2.txt"] start -> fan fan -> a -> pick fan -> b -> b2 -> pick pick -> exit
+    """,
 }
 
 

@@ -39,7 +39,7 @@ def test_each_turn_names_its_event_and_part_and_only_fields_of_the_bundle(event:
     turns = turns_of(BASE | FIELDS_OF_EVENT[event] | {"event": event.value}, FACTS)
     assert turns
     for part, turn in enumerate(turns):
-        assert origin_of(turn.payload, "r") == turn.origin == (9, part)
+        assert origin_of(turn.payload, FACTS) == turn.origin == (9, part)
         name = turn.type_id.decode().rpartition(".")[2]
         known = {tag for tag, _ in FIELDS[name].values()} | {SEQ_TAG, PART_TAG}
         assert set(msgspec.msgpack.decode(turn.payload)) <= known
@@ -70,7 +70,7 @@ def test_call_and_result_share_their_id_and_attempts_do_not() -> None:
 def test_other_peoples_turns_have_no_origin() -> None:
     others = {1: "other", SEQ_TAG: 3, PART_TAG: 0}
     for payload in (b"", b"\xc1", *map(msgspec.msgpack.encode, ({1: "r"}, [1], others))):
-        assert origin_of(payload, "r") is None
+        assert origin_of(payload, FACTS) is None
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -1,0 +1,94 @@
+"""Putting an engine loop together from what a life has opened: for a run, and for each branch of its fan-outs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attractor.backends import ModelCatalog
+from attractor.contracts import BranchRunner, CrashObserver, RunState, Stop, Workspace
+from attractor.cxdb import Journal, NoJournal
+from attractor.engine import RestartFolders, RunLoop, StageRunner
+from attractor.graph import Graph
+from attractor.handlers import handlers_for
+from attractor.processes import RUN_TOKEN_VARIABLE
+from attractor.rundir import CheckpointStore, EventLog, Layout, Manifest, rfc3339
+from attractor.workspace import without_git_variables
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one loop works with. `manifest` is the run's or the branch's own; `environment` the engine's."""
+
+    manifest: Manifest
+    graph: Graph
+    layout: Layout
+    workspace: Workspace
+    events: EventLog
+    turns: Journal | NoJournal
+    stop: Stop
+    environment: Mapping[str, str]
+    observe: CrashObserver
+
+
+def assemble(
+    parts: Parts,
+    state: RunState,
+    catalog: ModelCatalog | None,
+    branches: BranchRunner,
+    folders: RestartFolders,
+    *,
+    stage_token: str,
+    until: frozenset[str] = frozenset(),
+) -> RunLoop:
+    """A loop that goes on from `state`. `stage_token`: what the tokens of its stages begin with, unique in the run."""
+    manifest, policy = parts.manifest, parts.manifest.policy
+    stages = StageRunner(
+        graph=parts.graph,
+        handlers=handlers_for(policy.agents, catalog, Path(parts.environment.get("HOME") or "/"), branches),
+        events=parts.events,
+        turns=parts.turns,
+        stop=parts.stop,
+        worktree=parts.workspace.path,
+        environment=stage_environment(manifest, state.run_id, parts.environment),
+        token=stage_token,
+        default_timeout_seconds=policy.stage_timeout_seconds,
+        uniform=random.uniform,
+        leader_note=parts.layout.leader_note,
+    )
+    return RunLoop(
+        graph=parts.graph,
+        state=state,
+        base=parts.layout,
+        stages=stages,
+        workspace=parts.workspace,
+        store=CheckpointStore(parts.layout.restart(state.restart_count)),
+        events=parts.events,
+        turns=parts.turns,
+        folders=folders,
+        observe=parts.observe,
+        timestamp=lambda: rfc3339(datetime.now(UTC)),
+        initial_context=initial_context(parts.graph),
+        limits=policy.agents.limits,
+        until=until,
+    )
+
+
+def stage_environment(manifest: Manifest, run_id: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """What every stage inherits. `run_id` is the whole run's, also in a branch."""
+    return without_git_variables(environment) | {
+        "ATTRACTOR_RUN_ID": run_id,
+        "ATTRACTOR_LOGS_ROOT": manifest.logs_root,
+        "ATTRACTOR_WORKTREE": manifest.worktree,
+        "ATTRACTOR_GOAL": manifest.goal,
+        RUN_TOKEN_VARIABLE: manifest.token,
+    }
+
+
+def initial_context(graph: Graph) -> dict[str, Any]:
+    """The context a run begins with: the graph's attributes, mirrored (spec 3.1, 5.1)."""
+    return {f"graph.{key}": attribute.text for key, attribute in graph.attributes.items()}

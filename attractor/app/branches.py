@@ -1,0 +1,250 @@
+"""Branches of fan-outs, run for real: each has a worktree, a git branch, a run directory and a CXDB context.
+
+A branch is a small run inside of the run: the same loop, checkpoints, events and turns, in the folder
+`parallel.d/<fan>/<pass>/<child>`. It has no lock and no final end of its processes: those are the run's. What
+finishes it is `branch_result.json`; until that is there, a later life of the engine goes on with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from attractor.app.assembly import Parts, assemble
+from attractor.app.history import (
+    TERMINAL_EVENT,
+    read_history,
+    reconcile,
+    resumed_fields,
+    started_fields,
+    terminal_fields,
+)
+from attractor.app.peers import Shipped, open_branch_journal, settle
+from attractor.backends import ModelCatalog
+from attractor.contracts import (
+    USAGE_COST,
+    USAGE_TOKENS,
+    BranchPlan,
+    BranchResult,
+    CrashObserver,
+    EventName,
+    FailureClass,
+    RunState,
+    Status,
+    Stop,
+    Workspace,
+)
+from attractor.engine import Ending, RunLoop
+from attractor.errors import AttractorError, RunDirectoryError
+from attractor.graph import Graph
+from attractor.rundir import (
+    CheckpointStore,
+    EventLog,
+    Layout,
+    Manifest,
+    load_checkpoint,
+    make_directory,
+    pretty_json,
+    read_manifest,
+    rfc3339,
+    write_atomic,
+    write_manifest,
+)
+from attractor.workspace import (
+    NESTING,
+    GitWorkspace,
+    create_worktree,
+    parallel_branch,
+    remove_tree,
+    remove_worktree,
+    restore_worktree,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Implements `contracts.BranchRunner` for the fan-outs of one run, or of one branch.
+
+    `owner` is the manifest of that run or branch; `run_id` and `prefix` are the whole run's. `path` names the branch
+    among the run's ('' for the run itself).
+    """
+
+    owner: Manifest
+    run_id: str
+    prefix: str
+    path: str
+    graph: Graph
+    workspace: Workspace
+    environment: Mapping[str, str]
+    catalog: ModelCatalog | None
+    observe: CrashObserver
+
+    def fan_path(self, node_id: str) -> str:
+        return f"{self.path}{NESTING}{node_id}" if self.path else node_id
+
+    def finished(self, plan: BranchPlan) -> BranchResult | None:
+        place = _place(plan).branch_result
+        try:
+            return BranchResult.from_json(msgspec.json.decode(place.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
+            raise RunDirectoryError(
+                f"{place} is damaged: {error}", hint="remove it to run that branch again"
+            ) from error
+
+    def adopt(self, result: BranchResult) -> tuple[str, tuple[str, ...]]:
+        return self.workspace.adopt(result.base_sha, result.head_sha)
+
+    def run(self, plan: BranchPlan, stop: Stop) -> BranchResult:
+        layout = _place(plan)
+        begun = layout.checkpoint.exists()
+        manifest, state, workspace = self._revive(layout) if begun else self._begin(plan, layout)
+        history = read_history(layout) if begun else None
+        events = EventLog(layout, manifest.run_id)
+        turns = open_branch_journal(manifest, self.owner, events, layout)
+        try:
+            if history is None:
+                events.emit(EventName.RUN_STARTED, **started_fields(manifest))
+            else:
+                reconcile(events, state, layout, history)
+                events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, None))
+            turns.flush()
+            parts = Parts(
+                manifest, self.graph, layout, workspace, events, turns, stop, self.environment, self._observe_branch
+            )
+            return self._live(plan, parts, state)
+        finally:
+            turns.close()
+            events.close()
+
+    def _observe_branch(self, step: str) -> None:
+        self.observe(step if step.startswith("branch_") else f"branch_{step}")
+
+    # --- opening -----------------------------------------------------------------------------------------
+
+    def _begin(self, plan: BranchPlan, layout: Layout) -> tuple[Manifest, RunState, Workspace]:
+        """A branch from its start. What a crash before its first checkpoint has left is cleared away."""
+        manifest = self._manifest(plan, layout)
+        repository, worktree = Path(manifest.repo_path), Path(manifest.worktree)
+        if layout.root.exists():
+            if manifest.repo_path:
+                remove_worktree(repository, worktree, manifest.run_branch)
+            remove_tree(layout.root)
+        make_directory(layout.root)
+        write_manifest(layout, manifest)
+        workspace = self.workspace
+        if manifest.repo_path:
+            create_worktree(repository, worktree, manifest.run_branch, plan.base_sha)
+            workspace = GitWorkspace(repository, worktree, manifest.run_branch, plan.base_sha)
+        state = RunState(
+            run_id=self.run_id,
+            base_logs_root=str(layout.root),
+            next_node=plan.target_id,
+            commit_sha=plan.base_sha,
+            timestamp=manifest.start_time,
+            context={key: value for key, value in plan.context.items() if key != "internal.failed_node"},
+        )
+        CheckpointStore(layout).save(state, None)
+        self.observe("branch_begun")
+        return manifest, state, workspace
+
+    def _manifest(self, plan: BranchPlan, layout: Layout) -> Manifest:
+        owner = self.owner
+        with_git = bool(owner.repo_path)
+        branch = parallel_branch(self.prefix, self.run_id, plan.fan, plan.pass_name, plan.child)
+        cxdb = owner.cxdb
+        return msgspec.structs.replace(
+            owner,
+            run_id=f"{self.run_id}/{_path(plan)}",
+            start_time=rfc3339(datetime.now(UTC)),
+            logs_root=str(layout.root),
+            worktree=str(layout.worktree) if with_git else owner.worktree,
+            base_sha=plan.base_sha,
+            run_branch=branch if with_git else "",
+            cxdb=msgspec.structs.replace(cxdb, context_id="") if cxdb else None,
+        )
+
+    def _revive(self, layout: Layout) -> tuple[Manifest, RunState, Workspace]:
+        """A branch as an earlier life of the engine has left it."""
+        manifest, state = read_manifest(layout), load_checkpoint(layout)
+        if not manifest.repo_path:
+            return manifest, state, self.workspace
+        repository, worktree = Path(manifest.repo_path), Path(manifest.worktree)
+        restore_worktree(repository, worktree, manifest.run_branch, self.run_id, state.commit_sha)
+        return manifest, state, GitWorkspace(repository, worktree, manifest.run_branch, state.commit_sha)
+
+    # --- living ------------------------------------------------------------------------------------------
+
+    def _live(self, plan: BranchPlan, parts: Parts, state: RunState) -> BranchResult:
+        token = f"{self.owner.token}/{_path(plan)}"
+        nested = replace(self, owner=parts.manifest, path=_path(plan), workspace=parts.workspace)
+        loop = assemble(parts, state, self.catalog, nested, _NoRestarts(), stage_token=token, until=plan.until)
+        ending = _run_guarded(loop)
+        parts.events.emit(TERMINAL_EVENT[ending.status], **terminal_fields(ending, state))
+        CheckpointStore(parts.layout).close(state)
+        shipped = settle(parts.turns)
+        result = _result(plan, parts.manifest, state, ending, shipped)
+        if not result.canceled:
+            write_atomic(parts.layout.branch_result, pretty_json(result.to_json()))
+            self.observe("branch_finished")
+        return result
+
+
+class _NoRestarts:
+    """Implements `engine.RestartFolders`: a branch has none (see `RunLoop.until`)."""
+
+    def enter(self, layout: Layout) -> None:
+        raise AssertionError("a branch cannot restart the run")
+
+
+def _place(plan: BranchPlan) -> Layout:
+    """A nested fan-out's folder is in its branch's: its last name is enough there."""
+    return Layout(plan.logs_root).branch(plan.fan.rpartition(NESTING)[2], plan.pass_name, plan.child)
+
+
+def _path(plan: BranchPlan) -> str:
+    """`<fan>/<pass>/<child>` as one part of a name."""
+    return NESTING.join((plan.fan, plan.pass_name, plan.child))
+
+
+def _run_guarded(loop: RunLoop) -> Ending:
+    try:
+        return loop.run()
+    except AttractorError as error:
+        return Ending("fail", error.message, FailureClass.DETERMINISTIC)
+    except OSError as error:
+        return Ending("fail", f"the branch cannot go on: {error}", FailureClass.DETERMINISTIC)
+
+
+def _result(plan: BranchPlan, manifest: Manifest, state: RunState, ending: Ending, shipped: Shipped) -> BranchResult:
+    used = state.context.get(USAGE_TOKENS, 0) - plan.context.get(USAGE_TOKENS, 0)
+    cost = state.context.get(USAGE_COST, 0.0) - plan.context.get(USAGE_COST, 0.0)
+    last = state.node_outcomes[state.current_node] if state.completed_nodes else None
+    status = Status.FAIL
+    if ending.status == "success":
+        partial = last is not None and last.status is Status.PARTIAL_SUCCESS
+        status = Status.PARTIAL_SUCCESS if partial else Status.SUCCESS
+    score = state.context.get("score", 0.0)
+    return BranchResult(
+        child=plan.child,
+        status=status,
+        failure_reason=ending.reason,
+        failure_class=ending.failure_class,
+        canceled=ending.status == "canceled",
+        notes=last.notes if last else "",
+        score=float(score) if isinstance(score, int | float) else 0.0,
+        branch=manifest.run_branch,
+        base_sha=plan.base_sha,
+        head_sha=state.commit_sha if manifest.run_branch else "",
+        worktree=manifest.worktree,
+        logs_root=manifest.logs_root,
+        cxdb_context_id=shipped.context_id,
+        nodes=tuple(state.completed_nodes),
+        tokens=used,
+        cost_usd=round(cost, 6),
+    )
