@@ -193,3 +193,73 @@ def test_damage_is_recorded_with_the_commit_the_checkpoint_names(repo: Path) -> 
 
 
 __all__ = ["request"]
+
+
+# --- branches ------------------------------------------------------------------------------------------------
+
+FAN_OUT = """
+  fan [shape=component] pick [shape=tripleoctagon] b [tool_command="echo b > b.txt"] start -> fan
+  fan -> a -> pick fan -> b -> pick pick -> exit
+"""
+
+
+def branch_turns(ran: Ran, child: str, server: EmbeddedCxdb) -> tuple[list[str], list[int]]:
+    """A branch's context: the types of what it was forked from, and the event numbers of its own turns."""
+    told = {result["id"]: result for result in ran.json("fan/parallel_results.json")}[child]
+    turns = read_turns(server.http_base_url, told["cxdb_context_id"])
+    before = [turn.type_id.rpartition(".")[2] for turn in turns if turn.data["run_id"] == "r1"]
+    own = [int(turn.data["event_seq"]) for turn in turns if turn.data["run_id"] == f"r1/fan+1+{child}"]
+    assert own == sorted(own)
+    assert len(before) + len(own) == len(turns)
+    return before, own
+
+
+def branch_seqs(ran: Ran, child: str) -> list[int]:
+    lines = (ran.root / f"parallel.d/fan/1/{child}/progress.ndjson").read_text().splitlines()
+    without = ("edge_selected", "cxdb_degraded", "cxdb_recovered")
+    return [event["seq"] for event in map(json.loads, lines) if event["event"] not in without]
+
+
+def test_each_branch_has_a_context_forked_from_the_runs(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    ran = run(repo, 'a [tool_command="echo a > a.txt"]' + FAN_OUT, config=config, use_cxdb=True)
+    assert ran.status == "success"
+    for child in "ab":
+        before, own = branch_turns(ran, child, server)
+        assert before[:3] == ["RunStarted", "StageStarted", "StageFinished"]
+        assert sorted(set(own)) == branch_seqs(ran, child)
+    main = read_turns(server.http_base_url, ran.json("final.json")["cxdb_context_id"])
+    assert {turn.data["run_id"] for turn in main} == {"r1"}, "a branch's turns are in its own context alone"
+
+
+def test_a_server_that_restarts_empty_under_branches_gets_all_of_them(
+    repo: Path, server: EmbeddedCxdb, config: Path
+) -> None:
+    gate = GATE.replace("../../", "../../../../../../")
+    worker = during(repo, lambda: server.restart(forget=True))
+    ran = run(repo, f'a [tool_command="{gate}"]' + FAN_OUT, config=config, use_cxdb=True)
+    worker.join()
+    assert ran.status == "success"
+    _, own = branch_turns(ran, "a", server)
+    assert sorted(set(own)) == branch_seqs(ran, "a")
+
+
+def test_branches_begin_while_cxdb_is_away(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    worker = during(repo, server.kill)
+    back = "echo > ../../../../../../ready2; read x < ../../../../../../go2; true"
+    for name in ("ready2", "go2"):
+        os.mkfifo(repo.parent / name)
+
+    def restart() -> None:
+        (repo.parent / "ready2").read_text()
+        server.restart()
+        (repo.parent / "go2").write_text("x\n")
+
+    second = threading.Thread(target=restart)
+    second.start()
+    body = FAN_OUT.replace("start -> fan", f'first [tool_command="{GATE}"] start -> first -> fan')
+    ran = run(repo, f'a [tool_command="{back}"]' + body, config=config, use_cxdb=True)
+    worker.join()
+    second.join()
+    assert ran.status == "success"
+    _, own = branch_turns(ran, "a", server)
+    assert sorted(set(own)) == branch_seqs(ran, "a")
