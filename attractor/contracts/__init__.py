@@ -11,7 +11,15 @@ from attractor.contracts.agents import (
 )
 from attractor.contracts.events import TERMINAL_EVENTS, EventName
 from attractor.contracts.outcome import FailureClass, Outcome, Status
-from attractor.contracts.parallel import BranchPlan, BranchResult, BranchRunner
+from attractor.contracts.parallel import (
+    FAN_IN_ADOPTED,
+    FAN_IN_BEST_ID,
+    FAN_IN_BEST_OUTCOME,
+    PARALLEL_RESULTS,
+    BranchPlan,
+    BranchResult,
+    BranchRunner,
+)
 from attractor.contracts.ports import (
     CommitInfo,
     Committed,
@@ -23,13 +31,28 @@ from attractor.contracts.ports import (
     TurnSink,
     Workspace,
 )
+from attractor.contracts.questions import (
+    Answer,
+    AnswerKind,
+    Interviewer,
+    Option,
+    Question,
+    QuestionType,
+    Waiting,
+)
 from attractor.contracts.state import Finished, RunState
 
 __all__ = [
+    "FAN_IN_ADOPTED",
+    "FAN_IN_BEST_ID",
+    "FAN_IN_BEST_OUTCOME",
+    "PARALLEL_RESULTS",
     "TERMINAL_EVENTS",
     "USAGE_COST",
     "USAGE_TOKENS",
     "AgentSettings",
+    "Answer",
+    "AnswerKind",
     "BranchPlan",
     "BranchResult",
     "BranchRunner",
@@ -41,15 +64,20 @@ __all__ = [
     "FailureClass",
     "Finished",
     "Handler",
+    "Interviewer",
+    "Option",
     "Outcome",
     "ProbePolicy",
     "ProviderSettings",
+    "Question",
+    "QuestionType",
     "RunState",
     "SpendLimits",
     "StageRun",
     "Status",
     "Stop",
     "TurnSink",
+    "Waiting",
     "Workspace",
     "over_limit",
 ]

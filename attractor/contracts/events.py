@@ -36,6 +36,9 @@ class EventName(StrEnum):
     PARALLEL_BRANCH_COMPLETED = "parallel_branch_completed"  # node_id branch status failure_* canceled duration_ms kept
     PARALLEL_COMPLETED = "parallel_completed"  # node_id status succeeded failed canceled
     BRANCH_ADOPTED = "branch_adopted"  # node_id branch nodes git_branch head_sha
+    INTERVIEW_STARTED = "interview_started"  # node_id question_id type text options default timeout_seconds
+    INTERVIEW_TIMEOUT = "interview_timeout"  # node_id question_id default duration_ms
+    INTERVIEW_COMPLETED = "interview_completed"  # node_id question_id answer label target text by who duration_ms
     CXDB_DEGRADED = "cxdb_degraded"  # reason
     CXDB_RECOVERED = "cxdb_recovered"  # context_id outage_ms
     RUN_COMPLETED = "run_completed"  # status final_git_commit_sha

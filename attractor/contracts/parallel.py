@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from attractor.contracts.ports import Stop
 
 # Context keys (spec 4.8, 4.9).
-RESULTS: Final = "parallel.results"
-BEST_ID: Final = "parallel.fan_in.best_id"
-BEST_OUTCOME: Final = "parallel.fan_in.best_outcome"
-ADOPTED: Final = "parallel.fan_in.adopted_sha"
+PARALLEL_RESULTS: Final = "parallel.results"
+FAN_IN_BEST_ID: Final = "parallel.fan_in.best_id"
+FAN_IN_BEST_OUTCOME: Final = "parallel.fan_in.best_outcome"
+FAN_IN_ADOPTED: Final = "parallel.fan_in.adopted_sha"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,10 @@ from attractor.engine.loop import Ending, RestartFolders, RunLoop, checkpoint_fi
 from attractor.engine.parallel import (
     BranchEdge,
     all_failed,
-    asks_for_outcome,
     best_of,
     branches_of,
     decided,
     join,
-    join_of,
 )
 from attractor.engine.restart import RestartDecision, RestartRuling, decide_restart, restarted_state
 from attractor.engine.retry import PRESETS, Backoff, RetryPolicy, retry_policy
@@ -43,7 +41,6 @@ __all__ = [
     "Settled",
     "StageRunner",
     "all_failed",
-    "asks_for_outcome",
     "best_of",
     "branches_of",
     "check_goal_gates",
@@ -53,7 +50,6 @@ __all__ = [
     "decide_restart",
     "decided",
     "join",
-    "join_of",
     "normalize_label",
     "restart_fields",
     "restarted_state",

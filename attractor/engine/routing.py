@@ -13,8 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from attractor.contracts import Outcome, Status
-from attractor.engine.parallel import FAN_IN, FAN_OUT, asks_for_outcome, join_of
-from attractor.graph import Edge, Graph, Node
+from attractor.graph import FAN_IN, FAN_OUT, Edge, Graph, Node, asks_for_outcome, join_of
 
 
 class Rule(StrEnum):

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from attractor.contracts import (
+    FAN_IN_ADOPTED,
+    FAN_IN_BEST_ID,
+    FAN_IN_BEST_OUTCOME,
+    PARALLEL_RESULTS,
     BranchResult,
     BranchRunner,
     EventName,
@@ -15,7 +19,6 @@ from attractor.contracts import (
     StageRun,
     Status,
 )
-from attractor.contracts.parallel import ADOPTED, BEST_ID, BEST_OUTCOME, RESULTS
 from attractor.engine import all_failed, best_of
 
 
@@ -31,7 +34,7 @@ class FanInHandler:
     simulated: bool = False
 
     def execute(self, stage: StageRun) -> Outcome:
-        results = [BranchResult.from_json(data) for data in stage.context.get(RESULTS) or ()]
+        results = [BranchResult.from_json(data) for data in stage.context.get(PARALLEL_RESULTS) or ()]
         if not results:
             return _failed("there are no parallel results to choose from: no fan-out has run before this fan-in")
         good = [result for result in results if result.status.is_success and not result.canceled]
@@ -44,16 +47,16 @@ class FanInHandler:
             return outcome
         chosen = _named(outcome, good) or (best_of(good) if self.simulated else None)
         if chosen is None:
-            named = outcome.preferred_label or outcome.context_updates.get(BEST_ID) or "none"
+            named = outcome.preferred_label or outcome.context_updates.get(FAN_IN_BEST_ID) or "none"
             known = ", ".join(result.child for result in good)
             return _failed(f"the agent was to choose a branch and named {named!r}; those that succeeded are {known}")
         return self._adopted(stage, chosen, replace(outcome, preferred_label="", suggested_next_ids=()))
 
     def _adopted(self, stage: StageRun, best: BranchResult, outcome: Outcome) -> Outcome:
-        updates = {BEST_ID: best.child, BEST_OUTCOME: best.status.value}
-        if best.head_sha not in ("", best.base_sha, stage.context.get(ADOPTED)):
+        updates = {FAN_IN_BEST_ID: best.child, FAN_IN_BEST_OUTCOME: best.status.value}
+        if best.head_sha not in ("", best.base_sha, stage.context.get(FAN_IN_ADOPTED)):
             head_sha, nodes = self.runner.adopt(best)
-            updates[ADOPTED] = best.head_sha
+            updates[FAN_IN_ADOPTED] = best.head_sha
             stage.emit(
                 EventName.BRANCH_ADOPTED,
                 node_id=stage.node.id,
@@ -89,7 +92,7 @@ def briefing(results: Sequence[BranchResult]) -> str:
 
 def _named(outcome: Outcome, good: Sequence[BranchResult]) -> BranchResult | None:
     """The candidate an agent's answer names: as label, as context value, or as the next node."""
-    answers = [outcome.preferred_label, outcome.context_updates.get(BEST_ID), *outcome.suggested_next_ids]
+    answers = [outcome.preferred_label, outcome.context_updates.get(FAN_IN_BEST_ID), *outcome.suggested_next_ids]
     by_id = {result.child.casefold(): result for result in good}
     return next((by_id[name] for name in (str(a).strip().casefold() for a in answers if a) if name in by_id), None)
 

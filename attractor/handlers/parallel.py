@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from attractor.contracts import (
+    PARALLEL_RESULTS,
     USAGE_COST,
     USAGE_TOKENS,
     BranchPlan,
@@ -28,8 +29,8 @@ from attractor.contracts import (
     StageRun,
     Status,
 )
-from attractor.contracts.parallel import RESULTS
-from attractor.engine import branches_of, decided, join, join_of
+from attractor.engine import branches_of, decided, join
+from attractor.graph import join_of
 from attractor.processes import HEARTBEAT_SECONDS, Cancellation
 from attractor.rundir import pretty_json
 
@@ -63,7 +64,7 @@ class ParallelHandler:
             failed=sum(not result.status.is_success and not result.canceled for result in results),
             canceled=sum(result.canceled for result in results),
         )
-        return replace(outcome, context_updates={RESULTS: told, **_usage(stage, results)})
+        return replace(outcome, context_updates={PARALLEL_RESULTS: told, **_usage(stage, results)})
 
     def _plans(self, stage: StageRun) -> list[BranchPlan]:
         graph, node = stage.graph, stage.node

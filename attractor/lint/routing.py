@@ -10,12 +10,16 @@ from itertools import islice
 
 from attractor.diagnostics import closest_name
 from attractor.graph import (
+    FAN_IN,
+    FAN_OUT,
     Clause,
     Condition,
     ConditionProblem,
     Edge,
     Node,
     Scope,
+    branch_edges,
+    join_of,
     parse_condition,
     parse_integer,
 )
@@ -235,3 +239,20 @@ def _repeated_keys(facts: Facts, node: Node) -> Iterator[Finding]:
             message = f"key `{key}` of `{node.id}` stands for two choices: `{other}` and `{edge.label}`"
             span = edge.attributes["label"].span
             yield Finding(message, span, node.id, (edge.source_id, edge.target_id))
+
+
+def fan_out_branches(facts: Facts) -> Iterator[Finding]:
+    for node in facts.of_type(FAN_OUT):
+        if not branch_edges(facts.graph, node.id):
+            yield Finding(f"the fan-out `{node.id}` has no branch", node.span, node.id)
+
+
+def fan_out_joined(facts: Facts) -> Iterator[Finding]:
+    for node in facts.of_type(FAN_OUT):
+        meeting = join_of(facts.graph, node.id) if branch_edges(facts.graph, node.id) else FAN_IN
+        if meeting is None:
+            message = f"the branches of the fan-out `{node.id}` never meet: the run ends behind it"
+            yield Finding(message, node.span, node.id)
+        elif facts.handler_types.get(meeting, FAN_IN) != FAN_IN:
+            message = f"the branches of the fan-out `{node.id}` meet at `{meeting}`, which is no fan-in"
+            yield Finding(message, node.span, node.id)

@@ -261,4 +261,18 @@ RULES: tuple[Rule, ...] = (
         attribute_rules.stylesheet_selector,
         whole_graph=True,
     ),
+    Rule(
+        "fan_out_joined",
+        _WARNING,
+        "The branches of a fan-out meet in a fan-in: without one their work stays on their own git branches.",
+        "lead all branches to one node with shape=tripleoctagon",
+        routing.fan_out_joined,
+    ),
+    Rule(
+        "fan_out_branches",
+        _ERROR,
+        "A fan-out has at least one branch.",
+        "add edges to the nodes that are to run side by side",
+        routing.fan_out_branches,
+    ),
 )

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.contracts import BranchResult, FailureClass, Outcome, Status
-from attractor.engine import Rule, all_failed, best_of, branches_of, choose_route, decided, join, join_of
+from attractor.engine import Rule, all_failed, best_of, branches_of, choose_route, decided, join
+from attractor.graph import join_of
 from tests.engine.graphs import graph_of
 
 FAN = "fan [shape=component] in [shape=tripleoctagon] "

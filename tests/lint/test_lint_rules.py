@@ -7,6 +7,7 @@ from attractor.lint import RULES, validate_text
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 LINE = f"{ENDS} a [prompt=x]; start -> a -> exit;"
 GATE = f'{ENDS} a [shape=hexagon]; start -> a; a -> exit [label="[Y] Yes"];'
+FAN = f"{ENDS} f [shape=component]; j [shape=tripleoctagon]; a [prompt=x]; b [prompt=x]; start -> f;"
 FORK = f"{ENDS} a [shape=diamond]; start -> a;"
 
 # rule -> (snippets that trigger it, snippets that must not)
@@ -130,6 +131,17 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "human_key_unique": (
         [f'{GATE} a -> exit [label="Y) Yet another"]'],
         [f'{GATE} a -> exit [label="[N] No"]', f'{GATE} a -> exit [label="Yes but later"]'],
+    ),
+    "fan_out_branches": (
+        [FAN, f'{FAN} f -> a [condition="outcome=fail"]'],
+        [f"{FAN} f -> a -> j; f -> b -> j; j -> exit"],
+    ),
+    "fan_out_joined": (
+        [f"{FAN} f -> a -> exit; f -> b -> exit", f"{FAN} f -> a; f -> b; a -> exit"],
+        [
+            f"{FAN} f -> a -> j; f -> b -> j; j -> exit",
+            f"{FAN} f -> a -> j; f -> b -> c -> j; j -> exit; c [prompt=x]",
+        ],
     ),
     "attribute_type": (
         [
