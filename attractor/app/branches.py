@@ -57,7 +57,7 @@ from attractor.rundir import (
 from attractor.workspace import (
     NESTING,
     GitWorkspace,
-    create_worktree,
+    fork_worktree,
     parallel_branch,
     remove_tree,
     remove_worktree,
@@ -139,8 +139,8 @@ class Branches:
         write_manifest(layout, manifest)
         workspace = self.workspace
         if manifest.repo_path:
-            create_worktree(repository, worktree, manifest.run_branch, plan.base_sha)
-            workspace = GitWorkspace(repository, worktree, manifest.run_branch, plan.base_sha)
+            assert isinstance(workspace, GitWorkspace)
+            workspace = fork_worktree(workspace, repository, worktree, manifest.run_branch, plan.base_sha)
         state = RunState(
             run_id=self.run_id,
             base_logs_root=str(layout.root),

@@ -16,7 +16,13 @@ from attractor.workspace.names import (
 from attractor.workspace.plain import PlainFolder
 from attractor.workspace.program import without_git_variables
 from attractor.workspace.repository import RepositoryFacts, branch_exists, check_branch_free, inspect_repository
-from attractor.workspace.worktree import create_worktree, remove_branches, remove_worktree, restore_worktree
+from attractor.workspace.worktree import (
+    create_worktree,
+    fork_worktree,
+    remove_branches,
+    remove_worktree,
+    restore_worktree,
+)
 
 __all__ = [
     "DEFAULT_PREFIX",
@@ -29,6 +35,7 @@ __all__ = [
     "check_prefix",
     "check_run_id",
     "create_worktree",
+    "fork_worktree",
     "inspect_repository",
     "new_run_id",
     "parallel_branch",

@@ -45,7 +45,10 @@ _T = TypeVar("_T")
 class GitWorkspace:
     """Implements `contracts.Workspace` on a linked worktree."""
 
-    def __init__(self, repository: Path, worktree: Path, branch: str, head_sha: str) -> None:
+    def __init__(
+        self, repository: Path, worktree: Path, branch: str, head_sha: str, *, like: GitWorkspace | None = None
+    ) -> None:
+        """`like`: another worktree of the repository whose content is the same, and has been looked at."""
         self._worktree = worktree
         self._branch_ref = f"refs/heads/{branch}"
         try:
@@ -54,15 +57,23 @@ class GitWorkspace:
         except _LIBRARY_ERRORS as error:
             raise WorkspaceError(f"cannot open the worktree {worktree} at commit {head_sha}: {error}") from error
         self._git_dir = Path(self._repo.path)
-        common = common_dir(self._git_dir)
-        self._objects = common / "objects"
+        self.common = common_dir(self._git_dir)
+        self._objects = self.common / "objects"
         self._author = self._configured_identity()
-        self._limits = LibraryLimits(worktree, self._git_dir, common)
-        self._limits.exceeded()
+        if like is None:
+            self._limits = LibraryLimits(worktree, self._git_dir, self.common)
+            self._limits.exceeded()
+        else:
+            self._limits = like._limits.moved(worktree, self._git_dir)
 
     @property
     def path(self) -> Path:
         return self._worktree
+
+    @property
+    def needs_program(self) -> bool:
+        """Whether libgit2 would get this content wrong."""
+        return self._limits.exceeded()
 
     def commit(self, info: CommitInfo) -> Committed:
         """One commit with everything in the worktree that is not ignored."""

@@ -41,6 +41,14 @@ class LibraryLimits:
         self._stamp: _Stamp | None = None
         self._exceeded = False
 
+    def moved(self, worktree: Path, git_dir: Path) -> LibraryLimits:
+        """The same for another worktree of the repository with the same content: nothing is looked at again."""
+        other = LibraryLimits(worktree, git_dir, self._common)
+        other._exceeded = self._exceeded
+        other._watched = tuple(_moved(place, self, other) for place in self._watched)
+        other._stamp = _stamp(other._watched)
+        return other
+
     def exceeded(self) -> bool:
         """True where the git program must make the commit."""
         if self._stamp is None or self._stamp != _stamp(self._watched):
@@ -90,6 +98,13 @@ class LibraryLimits:
         )
         inside = {self._worktree / os.fsdecode(name) for name in listing.split(b"\0") if name}
         return any(_mentions(place, words) for place in (*outside, *sorted(inside)))
+
+
+def _moved(place: str, old: LibraryLimits, new: LibraryLimits) -> str:
+    for before, after in ((old._git_dir, new._git_dir), (old._worktree, new._worktree)):
+        if Path(place).is_relative_to(before):
+            return str(after / Path(place).relative_to(before))
+    return place
 
 
 def _stamp(places: tuple[str, ...]) -> _Stamp:

@@ -6,14 +6,24 @@ checked out there, and a stage cannot move it by accident.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from contextlib import suppress
 from pathlib import Path
 
+import pygit2
+from pygit2.enums import ResetMode
+
 from attractor.errors import WorkspaceError
-from attractor.workspace.commits import subject_start
+from attractor.workspace.commits import GitWorkspace, subject_start
 from attractor.workspace.leftovers import open_folder, open_tree, remove_tree
 from attractor.workspace.program import git, git_path, git_text
-from attractor.workspace.repository import branch_exists, check_branch_free, common_dir_of, worktree_list_of
+from attractor.workspace.repository import (
+    branch_exists,
+    check_branch_free,
+    common_dir_of,
+    worktree_list_of,
+)
 
 # What an interrupted git of a stage leaves in the worktree's git directory; its next git would trip over it.
 _INTERRUPTED = ("index.lock", "HEAD.lock", "config.worktree.lock", "rebase-merge", "rebase-apply", "sequencer")
@@ -39,6 +49,50 @@ def create_worktree(repository: Path, worktree: Path, branch: str, base_sha: str
         with suppress(WorkspaceError):
             remove_worktree(repository, worktree, branch)
         raise
+
+
+def fork_worktree(parent: GitWorkspace, repository: Path, worktree: Path, branch: str, base_sha: str) -> GitWorkspace:
+    """A worktree and branch of their own at `base_sha`, the commit that `parent` is at: for a branch of a fan-out.
+
+    By libgit2 where it can: a tenth of what the git program's processes cost.
+    """
+    if not parent.needs_program:
+        name = f"attractor-{hashlib.sha256(os.fsencode(worktree)).hexdigest()[:16]}"
+        try:
+            _fork_by_library(parent.common, name, worktree, branch, base_sha)
+            return GitWorkspace(repository, worktree, branch, base_sha, like=parent)
+        except (pygit2.GitError, KeyError, OSError, ValueError, WorkspaceError):
+            remove_tree(parent.common / f"{name}.tmp")
+            _clear_fork(repository, worktree, branch, base_sha)  # git itself will say what is the matter
+    create_worktree(repository, worktree, branch, base_sha)
+    return GitWorkspace(repository, worktree, branch, base_sha)
+
+
+def _fork_by_library(common: Path, name: str, worktree: Path, branch: str, base_sha: str) -> None:
+    """What `git worktree add --detach` makes (gitrepository-layout, "worktrees"), without its look at all the others:
+    that would cost the square of the branches, as libgit2's own function does.
+    """
+    repo = pygit2.Repository(str(common))
+    repo.references.create(f"refs/heads/{branch}", base_sha)  # refused where it is there
+    worktree.mkdir(mode=0o700)
+    listed = common / "worktrees" / name
+    (worktree / ".git").write_text(f"gitdir: {listed}\n")
+    # Put in place whole: git stumbles over one that is half made. The name is this worktree's alone.
+    made = common / f"{name}.tmp"
+    made.mkdir()
+    for file, text in (("gitdir", f"{worktree}/.git"), ("commondir", "../.."), ("HEAD", base_sha)):
+        (made / file).write_text(f"{text}\n")
+    listed.parent.mkdir(exist_ok=True)
+    made.rename(listed)
+    pygit2.Repository(str(worktree)).reset(pygit2.Oid(hex=base_sha), ResetMode.HARD)
+
+
+def _clear_fork(repository: Path, worktree: Path, branch: str, base_sha: str) -> None:
+    """Nothing but what `_fork_by_library` can have made is taken away: a branch that has gone on is somebody's."""
+    with suppress(WorkspaceError):
+        remove_worktree(repository, worktree, None)
+    with suppress(WorkspaceError):
+        git(repository, "update-ref", "-d", f"refs/heads/{branch}", base_sha)
 
 
 def _register(repository: Path, worktree: Path, commit_sha: str) -> None:
