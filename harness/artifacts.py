@@ -43,6 +43,11 @@ def keep_artifacts(
             target = f"{prefix}{place + '-' if place else ''}checkpoint.json"
             copy("checkpoint", root / document.path, target, f"checkpoint{of} {place}".strip())
         copy("run_output", root / engine.files.output, f"{prefix}run.out", f"output of the detached engine{of}")
+        for branch in run.all_branches():
+            place, told = f"{prefix}{branch.name.replace('/', '+')}-", f" of branch {branch.name}{of}"
+            copy("progress", Path(branch.logs_root) / engine.files.progress, f"{place}progress.ndjson", f"events{told}")
+            result = Path(branch.logs_root) / engine.files.branch_result
+            copy("branch_result", result, f"{place}branch_result.json", f"result{told}")
         kept += _written(directory, f"{prefix}turns.json", "turns", f"CXDB turns{of}", _turns_text(run))
         kept += _written(directory, f"{prefix}files.txt", "files", f"files in the logs root{of}", "\n".join(run.files))
     if sandbox.agents.directory is not None:

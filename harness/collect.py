@@ -6,6 +6,7 @@ git itself fails. Nothing is judged here.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -17,9 +18,18 @@ from harness.errors import HarnessError
 from harness.evidence import Document, EventLog, RunEvidence, Turn, Turns
 from harness.repos import Git
 
-__all__ = ["collect_run", "read_event_log"]
+__all__ = ["Asked", "collect_run", "read_event_log"]
 
 MOST_FILES = 5000
+NESTING = "+"  # joins the parts of a branch's name where they stand for one
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """Files to be read: in the logs root, and at the tip of the git branch."""
+
+    contents: Iterable[str] = ()
+    tree: Iterable[str] = ()
 
 
 def read_event_log(path: Path) -> EventLog:
@@ -62,10 +72,10 @@ def _documents(root: Path, restarts: list[str], name: str) -> dict[str, Document
     return {place: document for place, document in found.items() if document is not None}
 
 
-def _files(root: Path, without: str) -> tuple[str, ...]:
+def _files(root: Path, without: str, branches: str) -> tuple[str, ...]:
     found: list[str] = []
     for directory, names, files in os.walk(root):
-        if Path(directory) == root and without in names:
+        if without in names and (Path(directory) == root or branches in Path(directory).relative_to(root).parts):
             names.remove(without)
         found += [str((Path(directory) / file).relative_to(root)) for file in files]
         if len(found) > MOST_FILES:
@@ -84,21 +94,47 @@ def collect_run(
     cxdb_expected: bool = True,
     contents: Iterable[str] = (),
     tree: Iterable[str] = (),
+    of_branches: Mapping[str, Asked] | None = None,
     engine_alive: bool = False,
+    whole_run_id: str = "",
 ) -> RunEvidence:
-    """Everything that can be known of one run. Without `git`, the manifest's repository is read."""
+    """Everything that can be known of one run. Without `git`, the manifest's repository is read.
+
+    `contents` and `tree` name files to be read, `of_branches` those of a fan-out's branch, by its name. With
+    `whole_run_id` it is itself such a branch.
+    """
     files = engine.files
-    restarts = sorted(path.name for path in logs_root.glob(files.restart_glob) if path.is_dir())
+    restarts = [] if whole_run_id else sorted(p.name for p in logs_root.glob(files.restart_glob) if p.is_dir())
     manifest = _document(logs_root, files.manifest) or Document(files.manifest)
     log = read_event_log(logs_root / files.progress)
     known = _known(manifest, log)
-    finals = _documents(logs_root, restarts, files.final)
+    finals = _documents(logs_root, restarts, files.branch_result if whole_run_id else files.final)
     repository = git or _repository(known.get("repo_path"))
     branch, base = known.get("run_branch"), known.get("base_sha")
     tip = repository.resolve(f"refs/heads/{branch}") if repository and branch else None
+    run_id = run_id if run_id is not None else str(known.get("run_id", ""))
+
+    def collect_branch(place: Path, its_name: str) -> RunEvidence:
+        asked = (of_branches or {}).get(its_name, Asked())
+        return collect_run(
+            name=its_name,
+            logs_root=place,
+            engine=engine,
+            git=repository,
+            run_id=f"{whole_run_id or run_id}/{its_name.replace('/', NESTING)}",
+            cxdb_url=cxdb_url,
+            cxdb_expected=cxdb_expected,
+            contents=asked.contents,
+            tree=asked.tree,
+            of_branches=of_branches,
+            engine_alive=engine_alive,
+            whole_run_id=whole_run_id or run_id,
+        )
+
+    outer = name.replace("/", NESTING) + NESTING if whole_run_id else ""
     return RunEvidence(
         name=name,
-        run_id=run_id if run_id is not None else str(known.get("run_id", "")),
+        run_id=run_id,
         logs_root=str(logs_root),
         exists=logs_root.exists(),
         log=log,
@@ -110,13 +146,19 @@ def collect_run(
         tip=tip,
         commits=repository.history(tip, base) if repository and tip else (),
         turns=_turns(cxdb_expected, cxdb_url, manifest, finals),
-        files=_files(logs_root, files.worktree),
+        files=_files(logs_root, files.worktree, files.branches),
         contents={path: _text(logs_root / path) for path in contents},
         tree={path: repository.file_at(tip, path) if repository and tip else None for path in tree},
         output=_text(logs_root / files.output),
         engine_alive=engine_alive,
         turn_prefix=engine.turn_prefix,
         git=repository is not None,
+        parallel=tuple(
+            collect_branch(place, f"{outer}{place.relative_to(folder)}")
+            for folder in (logs_root / restart / files.branches for restart in ("", *restarts))
+            for place in sorted(folder.glob("*/*/*"))
+        ),
+        whole_run_id=whole_run_id,
     )
 
 
@@ -127,7 +169,7 @@ def _known(manifest: Document, log: EventLog) -> dict[str, Any]:
 
 
 def _repository(path: object) -> Git | None:
-    if not isinstance(path, str) or not Path(path).is_dir():
+    if not isinstance(path, str) or not path or not Path(path).is_dir():
         return None
     git = Git(Path(path))
     try:

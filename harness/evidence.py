@@ -8,7 +8,7 @@ a check must be able to tell "not there" from "there, but broken". Collected by 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.repos import CheckoutState, Commit
@@ -75,10 +75,23 @@ class RunEvidence:
     engine_alive: bool = False
     turn_prefix: str = ""
     git: bool = True  # False: no repository could be read
+    # A branch of a fan-out is a run of its own: `name` is its <fan>/<pass>/<child>, its final word branch_result.json.
+    parallel: tuple[RunEvidence, ...] = ()  # the branches of its own fan-outs
+    whole_run_id: str = ""  # of a branch: the run that it is part of, whose id its commits carry
 
     @property
     def final(self) -> Document | None:
         return self.finals.get("")
+
+    @property
+    def is_branch(self) -> bool:
+        return bool(self.whole_run_id)
+
+    def all_branches(self) -> Iterator[RunEvidence]:
+        """Of its fan-outs and of theirs, outer ones first."""
+        for branch in self.parallel:
+            yield branch
+            yield from branch.all_branches()
 
     @property
     def current_root(self) -> str:
@@ -113,6 +126,7 @@ class CaseEvidence:
     scratch: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     starts: tuple[Mapping[str, Any], ...] = ()  # of agent programs, as they saw them
     answered: tuple[str, ...] = ()  # the provider of each scripted answer that was given
+    asked: tuple[str, ...] = ()  # provider and model of each request that was answered
     before: CheckoutState | None = None
     after: CheckoutState | None = None
     branches_before: tuple[str, ...] = ()

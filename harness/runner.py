@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.agents.equipment import missing_agents
 from harness.artifacts import keep_artifacts
 from harness.checks import judge_case, judge_proofs
-from harness.collect import collect_run, read_scratch
+from harness.collect import Asked, collect_run, read_scratch
 from harness.cxdb_supply import CxdbSupply
 from harness.engines import Engine
 from harness.errors import HarnessError
@@ -193,6 +193,7 @@ def _collect(
         scratch=read_scratch(sandbox.scratch, _scratch_names(case)),
         starts=sandbox.agents.starts(),
         answered=sandbox.agents.answered(),
+        asked=sandbox.agents.asked(),
         after=sandbox.git.checkout_state(),
         branches_after=sandbox.git.branches(),
         worktrees=sandbox.git.worktrees(),
@@ -246,6 +247,7 @@ def _collect_handle(
         cxdb_expected=case.scenario.cxdb is not CxdbMode.NONE,
         contents=expect.contents,
         tree=expect.tree,
+        of_branches={name: Asked(wanted.contents, wanted.tree) for name, wanted in expect.parallel.items()},
         engine_alive=engine_alive,
     )
 

@@ -109,6 +109,7 @@ class CommandStep:
     run_id: str | None = None
     logs_root: str | None = None
     args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)  # beside what every command has
     exit: tuple[int, ...] | None = None  # None: not judged here
     stdout: tuple[Matcher, ...] = ()
     stderr: tuple[Matcher, ...] = ()
@@ -133,7 +134,7 @@ class FaultStep:
     """Do harm, and prove that it was done."""
 
     kind: FaultKind
-    target: str  # "engine", "launcher", "launcher-group" or a path
+    target: str  # "engine", "agent", "launcher", "launcher-group" or a path
     run: str = DEFAULT_RUN
     signal: str = "KILL"
     landing: str | None = None  # where a kill must hit: "between-stages" or "in-stage"
@@ -169,7 +170,9 @@ class Expectation:
     branches: tuple[str, ...] | None = None  # all that the run added to the repository
     turns: tuple[str, ...] = ()  # short type names, in this order, others may lie between
     starts: tuple[str, ...] | None = None  # of agents, all of them, oldest first, as "provider model"
+    asked: tuple[str, ...] | None = None  # for which model each answer was asked, likewise
     nothing_made: bool = False
+    parallel: Mapping[str, Expectation] = dataclasses.field(default_factory=dict)  # by branch: <fan>/<pass>/<child>
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,14 +51,22 @@ def load_scenarios(path: Path) -> tuple[Scenario, ...]:
 
 
 def _combinations(axes: Any, problems: Problems) -> list[dict[str, str]]:
-    if not isinstance(axes, dict):
-        problems.add(("axes",), f"expected a table, found {type_name(axes)}")
-        axes = {}
-    for name, values in axes.items():
-        if not (isinstance(values, list) and values and all(isinstance(value, str) for value in values)):
-            problems.add(("axes", name), f"expected a list of texts, found {values!r}")
+    """Of one `[axes]`, or of each of several `[[axes]]` in turn: not every value goes with every other."""
+    blocks: list[tuple[tuple[int, ...], dict[str, Any]]] = [((), axes)] if isinstance(axes, dict) else []
+    if isinstance(axes, list) and axes and all(isinstance(block, dict) for block in axes):
+        blocks = [((index,), block) for index, block in enumerate(axes)]
+    elif not blocks:
+        problems.add(("axes",), f"expected a table or several, found {type_name(axes)}")
+    for place, block in blocks:
+        for name, values in block.items():
+            if not (isinstance(values, list) and values and all(isinstance(value, str) for value in values)):
+                problems.add(("axes", *place, name), f"expected a list of texts, found {values!r}")
+        if set(block) != set(blocks[0][1]):
+            problems.add(("axes", *place), f"every [[axes]] has the same names: {', '.join(blocks[0][1])}")
     problems.raise_if_any()
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    return [
+        dict(zip(block, values, strict=True)) for _, block in blocks for values in itertools.product(*block.values())
+    ]
 
 
 def _fill_axes(value: Any, chosen: Mapping[str, str]) -> Any:
@@ -164,7 +172,16 @@ def _repo(table: Table) -> RepoSpec:
     return spec
 
 
-def _expectation(table: Table) -> Expectation:
+# What can be asked of a branch of a fan-out: it has its own records, and no repository or scratch directory.
+_OF_A_RUN = ("scratch", "branches", "starts", "asked", "nothing_made", "parallel")
+
+
+def _expectation(table: Table, *, of_branch: bool = False) -> Expectation:
+    for key in _OF_A_RUN if of_branch else ():
+        if table.has(key):
+            table.complain(key, "cannot be asked of a branch, only of the whole run")
+    parallel = table.table("parallel")
+
     def optional_texts(key: str) -> tuple[str, ...] | None:
         return table.texts(key) if table.has(key) else None
 
@@ -184,8 +201,11 @@ def _expectation(table: Table) -> Expectation:
         branches=optional_texts("branches"),
         turns=table.texts("turns"),
         starts=optional_texts("starts"),
+        asked=optional_texts("asked"),
         nothing_made=table.flag("nothing_made"),
+        parallel={name: _expectation(parallel.table(name), of_branch=True) for name in parallel.data},
     )
+    parallel.finish()
     table.finish()
     return expectation
 

@@ -27,6 +27,7 @@ __all__ = ["read_step"]
 LANDINGS = ("anywhere", "between-stages", "in-stage")
 DAMAGES = ("truncate", "garbage", "delete")
 SIGNALS = ("KILL", "TERM", "INT", "HUP")
+VICTIMS = ("engine", "agent", "launcher", "launcher-group")
 _ABOUT_A_RUN = (WaitKind.EXIT, WaitKind.GONE, WaitKind.FINAL)
 
 
@@ -64,6 +65,7 @@ def _read_command(verb: str, table: Table) -> CommandStep:
         run_id=table.text("run_id") if table.has("run_id") else None,
         logs_root=table.text("logs_root") if table.has("logs_root") else None,
         args=table.texts("args"),
+        environment=table.text_map("environment"),
         exit=_exits(table),
         stdout=_outputs(table, "stdout"),
         stderr=_outputs(table, "stderr"),
@@ -126,8 +128,10 @@ def _read_fault(_verb: str, table: Table) -> FaultStep | None:
         return None
     landing = table.choice("landing", LANDINGS, "anywhere") if kind == FaultKind.KILL else "anywhere"
     target = table.text(kind, required=True)
-    if kind == FaultKind.KILL and target not in ("engine", "launcher", "launcher-group"):
-        table.complain(kind, f"can kill engine, launcher or launcher-group, not {target!r}")
+    if kind == FaultKind.KILL and target not in VICTIMS:
+        table.complain(kind, f"can kill {', '.join(VICTIMS)}, not {target!r}")
+    if landing != "anywhere" and target != "engine":
+        table.complain("landing", "only the engine can be caught at a place in the run")
     return FaultStep(
         kind=FaultKind(kind),
         target=target,

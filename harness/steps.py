@@ -117,7 +117,7 @@ class StepRunner:
             argv=self._argv(step, handle, cwd),
             cwd=cwd,
             launcher=step.launcher,
-            environment=self.sandbox.environment,
+            environment={**self.sandbox.environment, **self._texts(step.environment, step.run)},
             directory=self.sandbox.launch,
             detach=step.detach,
         )
@@ -270,6 +270,9 @@ class StepRunner:
             values["run_id"] = own.run_id
         return fill(text, values)
 
+    def _texts(self, texts: Mapping[str, str], run: str) -> dict[str, str]:
+        return {name: self.text(text, run) for name, text in texts.items()}
+
     def in_logs_root(self, run: str, path: str) -> Path:
         handle = self.runs.get(run)
         root = handle.logs_root if handle else self.sandbox.logs / run
@@ -298,6 +301,10 @@ class StepRunner:
         except (OSError, ValueError, IndexError):
             return None
         return identify(pid) if carries(pid, self.sandbox.marker) else None
+
+    def agent(self) -> ProcessIdentity | None:
+        pid = self.sandbox.agents.at_work()
+        return identify(pid) if pid is not None and carries(pid, self.sandbox.marker) else None
 
     def events(self, run: str) -> list[Mapping[str, Any]]:
         """Whole lines only; the last may still be on its way."""

@@ -27,10 +27,11 @@ SEES: dict[str, set[str]] = {
     "workspace": {"errors", "contracts"},
     "cxdb": {"errors", "contracts", "rundir"},
     "engine": {"errors", "graph", "contracts", "rundir", "processes"},
-    "handlers": {"errors", "graph", "contracts", "processes", "backends", "rundir", "engine"},
+    "human": {"errors", "graph", "contracts", "rundir", "processes"},
+    "handlers": {"errors", "graph", "contracts", "processes", "backends", "rundir", "engine", "human"},
     "app": {
         "errors", "graph", "lint", "contracts", "config", "rundir", "processes",
-        "workspace", "cxdb", "engine", "handlers", "backends",
+        "workspace", "cxdb", "engine", "human", "handlers", "backends",
     },
     "cli": {
         "source", "errors", "graph", "lint", "contracts", "config", "rundir", "processes", "handlers", "app",

@@ -1,5 +1,6 @@
 """Use cases: what the commands do, wired together from the parts. The only package that knows all of them."""
 
+from attractor.app.answer import Answered, answer_question
 from attractor.app.detach import READY_FD_VARIABLE, READY_TIMEOUT_SECONDS, Launched, announce_ownership, launch
 from attractor.app.inspect import (
     RunStatus,
@@ -10,6 +11,7 @@ from attractor.app.inspect import (
     remember_run,
     view_run,
 )
+from attractor.app.interviews import desk
 from attractor.app.life import RunResult
 from attractor.app.peers import CxdbPeer, reach_cxdb
 from attractor.app.preflight import Check, Preflight, preflight_only
@@ -23,6 +25,7 @@ from attractor.rundir import make_directory
 __all__ = [
     "READY_FD_VARIABLE",
     "READY_TIMEOUT_SECONDS",
+    "Answered",
     "Check",
     "CxdbPeer",
     "Launched",
@@ -34,6 +37,8 @@ __all__ = [
     "RunView",
     "Stopped",
     "announce_ownership",
+    "answer_question",
+    "desk",
     "find_run",
     "known_runs",
     "latest_run",

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from attractor.backends import ModelCatalog
-from attractor.contracts import BranchRunner, CrashObserver, RunState, Stop, Workspace
+from attractor.contracts import BranchRunner, CrashObserver, Interviewer, RunState, Stop, Workspace
 from attractor.cxdb import Journal, NoJournal
 from attractor.engine import RestartFolders, RunLoop, StageRunner
+from attractor.errors import RunDirectoryError
 from attractor.graph import Graph
 from attractor.handlers import handlers_for
 from attractor.processes import RUN_TOKEN_VARIABLE
@@ -33,6 +34,7 @@ class Parts:
     stop: Stop
     environment: Mapping[str, str]
     observe: CrashObserver
+    interviewer: Interviewer
 
 
 def assemble(
@@ -40,20 +42,27 @@ def assemble(
     state: RunState,
     catalog: ModelCatalog | None,
     branches: BranchRunner,
-    folders: RestartFolders,
+    folders: RestartFolders | None,
     *,
     stage_token: str,
     until: frozenset[str] = frozenset(),
+    folder: str = "",
 ) -> RunLoop:
-    """A loop that goes on from `state`. `stage_token`: what the tokens of its stages begin with, unique in the run."""
+    """A loop that goes on from `state`. `stage_token`: what the tokens of its stages begin with, unique in the run.
+
+    `folders` None: the loop may not restart. `folder`: where in the worktree stages run. Raises RunDirectoryError for
+    one that is not there.
+    """
     manifest, policy = parts.manifest, parts.manifest.policy
     stages = StageRunner(
         graph=parts.graph,
-        handlers=handlers_for(policy.agents, catalog, Path(parts.environment.get("HOME") or "/"), branches),
+        handlers=handlers_for(
+            policy.agents, catalog, Path(parts.environment.get("HOME") or "/"), branches, parts.interviewer
+        ),
         events=parts.events,
         turns=parts.turns,
         stop=parts.stop,
-        worktree=parts.workspace.path,
+        worktree=_inside(parts.workspace.path, folder),
         environment=stage_environment(manifest, state.run_id, parts.environment),
         token=stage_token,
         default_timeout_seconds=policy.stage_timeout_seconds,
@@ -69,13 +78,31 @@ def assemble(
         store=CheckpointStore(parts.layout.restart(state.restart_count)),
         events=parts.events,
         turns=parts.turns,
-        folders=folders,
+        folders=folders or _NoRestarts(),
+        may_restart=folders is not None,
         observe=parts.observe,
         timestamp=lambda: rfc3339(datetime.now(UTC)),
         initial_context=initial_context(parts.graph),
         limits=policy.agents.limits,
         until=until,
     )
+
+
+class _NoRestarts:
+    """Implements `engine.RestartFolders` where there are none (see `RunLoop.may_restart`)."""
+
+    def enter(self, layout: Layout) -> None:
+        raise AssertionError(f"{layout.root}: a branch cannot restart the run")
+
+
+def _inside(worktree: Path, folder: str) -> Path:
+    place = (worktree / folder).resolve()
+    if not place.is_relative_to(worktree.resolve()) or not place.is_dir():
+        raise RunDirectoryError(
+            f"stack.child_workdir={folder!r} is no folder of the worktree {worktree}",
+            hint="name a folder of the repository, relative to its root",
+        )
+    return worktree / folder if folder else worktree
 
 
 def stage_environment(manifest: Manifest, run_id: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,14 +7,14 @@ finishes it is `branch_result.json`; until that is there, a later life of the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from attractor.app.assembly import Parts, assemble
+from attractor.app.assembly import Parts, assemble, initial_context
 from attractor.app.history import (
     TERMINAL_EVENT,
     read_history,
@@ -24,6 +24,7 @@ from attractor.app.history import (
     terminal_fields,
 )
 from attractor.app.peers import Shipped, open_branch_journal, settle
+from attractor.app.request import read_graph_file, runnable_graph
 from attractor.backends import ModelCatalog
 from attractor.contracts import (
     USAGE_COST,
@@ -33,22 +34,26 @@ from attractor.contracts import (
     CrashObserver,
     EventName,
     FailureClass,
+    Interviewer,
     RunState,
     Status,
     Stop,
+    Telemetry,
     Workspace,
 )
-from attractor.engine import Ending, RunLoop
+from attractor.engine import STEERING, Ending, RunLoop
 from attractor.errors import AttractorError, RunDirectoryError
 from attractor.graph import Graph
 from attractor.rundir import (
     CheckpointStore,
+    Event,
     EventLog,
     Layout,
     Manifest,
     load_checkpoint,
     make_directory,
     pretty_json,
+    read_events,
     read_manifest,
     rfc3339,
     write_atomic,
@@ -63,6 +68,9 @@ from attractor.workspace import (
     remove_worktree,
     restore_worktree,
 )
+
+# A CXDB that is away must not hold up every branch: progress.ndjson has what it lacks.
+SETTLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ class Branches:
     environment: Mapping[str, str]
     catalog: ModelCatalog | None
     observe: CrashObserver
+    interviewer: Interviewer
 
     def fan_path(self, node_id: str) -> str:
         return f"{self.path}{NESTING}{node_id}" if self.path else node_id
@@ -104,8 +113,9 @@ class Branches:
         layout = _place(plan)
         begun = layout.checkpoint.exists()
         manifest, state, workspace = self._revive(layout) if begun else self._begin(plan, layout)
-        history = read_history(layout) if begun else None
+        graph = runnable_graph(layout.graph.read_bytes(), str(layout.graph)) if plan.graph_file else self.graph
         events = EventLog(layout, manifest.run_id)
+        history = read_history(layout) if events.seq else None  # a crash may have come right behind the checkpoint
         turns = open_branch_journal(manifest, self.owner, events, layout)
         try:
             if history is None:
@@ -115,7 +125,16 @@ class Branches:
                 events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, None))
             turns.flush()
             parts = Parts(
-                manifest, self.graph, layout, workspace, events, turns, stop, self.environment, self._observe_branch
+                manifest,
+                graph,
+                layout,
+                workspace,
+                events,
+                turns,
+                stop,
+                self.environment,
+                self._observe_branch,
+                self.interviewer,
             )
             return self._live(plan, parts, state)
         finally:
@@ -124,6 +143,19 @@ class Branches:
 
     def _observe_branch(self, step: str) -> None:
         self.observe(step if step.startswith("branch_") else f"branch_{step}")
+
+    # --- looking on --------------------------------------------------------------------------------------
+
+    def watch(self, plan: BranchPlan) -> Telemetry:
+        return telemetry(read_events(_place(plan).progress), datetime.now(UTC))
+
+    def steer(self, plan: BranchPlan, instructions: str) -> str:
+        layout = _place(plan)
+        node_id = self.watch(plan).active_node
+        if not node_id or not layout.stage(node_id).is_dir():
+            return ""
+        write_atomic(layout.stage(node_id) / STEERING, instructions.encode() + b"\n")
+        return node_id
 
     # --- opening -----------------------------------------------------------------------------------------
 
@@ -137,6 +169,12 @@ class Branches:
             remove_tree(layout.root)
         make_directory(layout.root)
         write_manifest(layout, manifest)
+        target, own_context = plan.target_id, {}
+        if plan.graph_file is not None:
+            text = read_graph_file(plan.graph_file)
+            graph = runnable_graph(text, str(plan.graph_file))
+            write_atomic(layout.graph, text)  # the child's own copy: a resume goes on with what it began with
+            target, own_context = graph.start_node.id, initial_context(graph)
         workspace = self.workspace
         if manifest.repo_path:
             assert isinstance(workspace, GitWorkspace)
@@ -144,10 +182,10 @@ class Branches:
         state = RunState(
             run_id=self.run_id,
             base_logs_root=str(layout.root),
-            next_node=plan.target_id,
+            next_node=target,
             commit_sha=plan.base_sha,
             timestamp=manifest.start_time,
-            context={key: value for key, value in plan.context.items() if key != "internal.failed_node"},
+            context={k: v for k, v in plan.context.items() if k != "internal.failed_node"} | own_context,
         )
         CheckpointStore(layout).save(state, None)
         self.observe("branch_begun")
@@ -182,12 +220,14 @@ class Branches:
 
     def _live(self, plan: BranchPlan, parts: Parts, state: RunState) -> BranchResult:
         token = f"{self.owner.token}/{_path(plan)}"
-        nested = replace(self, owner=parts.manifest, path=_path(plan), workspace=parts.workspace)
-        loop = assemble(parts, state, self.catalog, nested, _NoRestarts(), stage_token=token, until=plan.until)
+        nested = replace(self, owner=parts.manifest, path=_path(plan), graph=parts.graph, workspace=parts.workspace)
+        loop = assemble(
+            parts, state, self.catalog, nested, None, stage_token=token, until=plan.until, folder=plan.folder
+        )
         ending = _run_guarded(loop)
         parts.events.emit(TERMINAL_EVENT[ending.status], **terminal_fields(ending, state))
         CheckpointStore(parts.layout).close(state)
-        shipped = settle(parts.turns)
+        shipped = settle(parts.turns, SETTLE_SECONDS)
         result = _result(plan, parts.manifest, state, ending, shipped)
         if not result.canceled:
             write_atomic(parts.layout.branch_result, pretty_json(result.to_json()))
@@ -195,16 +235,28 @@ class Branches:
         return result
 
 
-class _NoRestarts:
-    """Implements `engine.RestartFolders`: a branch has none (see `RunLoop.until`)."""
-
-    def enter(self, layout: Layout) -> None:
-        raise AssertionError("a branch cannot restart the run")
-
-
 def _place(plan: BranchPlan) -> Layout:
     """A nested fan-out's folder is in its branch's: its last name is enough there."""
     return Layout(plan.logs_root).branch(plan.fan.rpartition(NESTING)[2], plan.pass_name, plan.child)
+
+
+def telemetry(events: Iterable[Event], now: datetime) -> Telemetry:
+    """What the events of a branch so far say. Pure."""
+    seen = Telemetry()
+    newest = None
+    for event in events:
+        newest = event
+        match event["event"]:
+            case EventName.STAGE_ATTEMPT_START:
+                seen = replace(seen, active_node=event["node_id"], attempts=seen.attempts + 1)
+            case EventName.STAGE_ATTEMPT_END:
+                failed = event["status"] == Status.FAIL.value
+                seen = replace(seen, failures=seen.failures + failed, active_node="")
+            case EventName.CHECKPOINT_SAVED:
+                seen = replace(seen, finished=(*seen.finished, event["node_id"]))
+    if newest is None:
+        return seen
+    return replace(seen, quiet_seconds=(now - datetime.fromisoformat(newest["ts"])).total_seconds())
 
 
 def _path(plan: BranchPlan) -> str:

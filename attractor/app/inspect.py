@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from attractor.rundir import (
     Final,
     Layout,
     Manifest,
+    OpenQuestion,
     Owner,
     is_held,
     last_event,
     load_checkpoint,
+    open_questions,
     read_final,
     read_manifest,
     read_owner,
@@ -67,6 +70,27 @@ class RunView:
             return None
         return context.get(USAGE_TOKENS, 0), context.get(USAGE_COST, 0.0)
 
+    @property
+    def questions(self) -> list[OpenQuestion]:
+        """What a person may answer now: what the engine waits for, or, where none is at work, will ask again."""
+        if self.status is RunStatus.SUCCESS:
+            return []
+        running = self.status is RunStatus.RUNNING
+        return [question for question in open_questions(self.layout) if question.waiting or not running]
+
+    def questions_json(self) -> list[dict[str, Any]]:
+        """The open questions with the command that answers each."""
+        command = f"attractor answer --logs-root {shlex.quote(str(self.layout.root))}"
+        return [
+            {
+                **one.question.to_json(),
+                "asked_at": one.asked_at,
+                "rejected": one.rejected,
+                "answer_command": f"{command} {one.question.id} {'CHOICE' if one.question.options else '--text TEXT'}",
+            }
+            for one in self.questions
+        ]
+
     def to_json(self) -> dict[str, Any]:
         manifest, final = self.manifest, self.final
         tokens, cost = self.spent or (None, None)
@@ -89,6 +113,7 @@ class RunView:
             "final_git_commit_sha": final.final_git_commit_sha if final else "",
             "cxdb_context_id": manifest.cxdb.context_id if manifest.cxdb else "",
             "resume_command": self.advice,
+            "questions": self.questions_json(),
         }
 
 

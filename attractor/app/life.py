@@ -21,7 +21,7 @@ from attractor.app.history import TERMINAL_EVENT, terminal_fields
 from attractor.app.peers import Shipped, settle
 from attractor.app.setup import run_setup
 from attractor.backends import load_catalog
-from attractor.contracts import USAGE_COST, USAGE_TOKENS, CrashObserver, FailureClass, RunState, Workspace
+from attractor.contracts import USAGE_COST, USAGE_TOKENS, CrashObserver, FailureClass, Interviewer, RunState, Workspace
 from attractor.cxdb import Journal, NoJournal
 from attractor.engine import Ending, RunLoop
 from attractor.errors import AttractorError
@@ -72,6 +72,7 @@ class Life:
     stop: StopRequest
     environment: Mapping[str, str]
     observe: CrashObserver
+    interviewer: Interviewer
     needs_setup: bool = False
 
     def live(self) -> RunResult:
@@ -94,6 +95,7 @@ class Life:
             environment=self.environment,
             catalog=catalog,
             observe=self.observe,
+            interviewer=self.interviewer,
         )
         parts = Parts(
             manifest,
@@ -105,6 +107,7 @@ class Life:
             self.stop,
             self.environment,
             self.observe,
+            self.interviewer,
         )
         folders = _RestartFolders(manifest, self.events)
         return assemble(parts, self.state, catalog, branches, folders, stage_token=manifest.token)

@@ -14,6 +14,7 @@ import msgspec
 from attractor.config import Autostart, RunConfig
 from attractor.contracts import EventName
 from attractor.cxdb import (
+    FINAL_WAIT_SECONDS,
     CxdbConnection,
     Journal,
     NoJournal,
@@ -184,10 +185,10 @@ class Shipped:
     outage: str = ""
 
 
-def settle(turns: Journal | NoJournal) -> Shipped:
+def settle(turns: Journal | NoJournal, wait_seconds: float = FINAL_WAIT_SECONDS) -> Shipped:
     """Wait for the last turns to be stored, within a bound, and close the journal."""
     try:
-        head, pending = turns.settle()
+        head, pending = turns.settle(wait_seconds)
         return Shipped(turns.context_id, head, pending, turns.outage)
     finally:
         turns.close()

@@ -46,6 +46,7 @@ class RunRequest:
     simulate: bool = False
     allow_test_shim: bool = False
     force_models: Mapping[str, str] = field(default_factory=dict)
+    auto_approve: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Plan:
     branch: str
     workdir: Path
     labels: Mapping[str, str]
+    auto_approve: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -98,6 +100,7 @@ def plan_run(request: RunRequest) -> Plan:
         branch,
         workdir,
         request.labels,
+        request.auto_approve,
         tuple(notes),
     )
 
@@ -156,7 +159,7 @@ def runnable_graph(text: bytes, name: str) -> Graph:
             raise GraphError(
                 f"{node.span.place}: node {node.id} needs the handler {node.handler_type!r}, "
                 f"which this version does not have (it has: {known})",
-                hint="agents (shape=box), tools (shape=parallelogram) and conditionals (shape=diamond) are there",
+                hint="leave its type out and let the shape choose the handler, or name one of these",
             )
     return graph
 

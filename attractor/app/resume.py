@@ -15,12 +15,13 @@ import msgspec
 
 from attractor.app.history import History, read_history, reconcile, resumed_fields
 from attractor.app.inspect import checkpointed_commit, newest_root
+from attractor.app.interviews import choose_interviewer
 from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, final_of
 from attractor.app.peers import CxdbPeer, Shipped, connect_cxdb, open_journal, settle
 from attractor.app.request import runnable_graph
 from attractor.app.setup import forget_setup
 from attractor.app.start import failed_final, initial_state
-from attractor.contracts import CrashObserver, EventName, FailureClass, RunState, Workspace
+from attractor.contracts import CrashObserver, EventName, FailureClass, Interviewer, RunState, Workspace
 from attractor.cxdb import RunFacts, turns_of
 from attractor.engine import Ending
 from attractor.errors import AttractorError, CxdbError, CxdbUnreachable, GraphError, RunDirectoryError
@@ -52,10 +53,13 @@ def resume_run(
     on_owned: Callable[[], None] = lambda: None,
     on_events: Callable[[EventLog], None] = lambda log: None,
     observe: CrashObserver = lambda step: None,
+    interviewer: Interviewer | None = None,
+    auto_approve: bool = False,
 ) -> RunResult:
     """Continue the run in `logs_root` behind its last finished node, to its end.
 
-    A run that has succeeded is left as it is. One that failed begins again with the node that failed. Raises
+    A run that has succeeded is left as it is. One that failed begins again with the node that failed.
+    `auto_approve` is for this life alone; a run begun with it keeps it. Raises
     AttractorError, with nothing changed but a final.json that says so, where it cannot be continued.
     """
     layout = Layout(logs_root)
@@ -76,7 +80,8 @@ def resume_run(
                 final = _write_missing_final(layout, manifest, history.terminal)
                 if final.status == "success":
                     return _finished(layout, manifest, final)
-            life = _revive(layout, manifest, final, history, environment, stop, on_events, observe)
+            asked = choose_interviewer(layout, interviewer, auto_approve=auto_approve or manifest.policy.auto_approve)
+            life = _revive(layout, manifest, final, history, environment, stop, on_events, observe, asked)
         except (RunDirectoryError, GraphError) as error:
             # Damage: it can never be resumed as it is. Anything else (CXDB away, a moved branch) may pass, and a
             # crashed run stays a crashed one.
@@ -182,6 +187,7 @@ def _revive(
     stop: StopRequest,
     on_events: Callable[[EventLog], None],
     observe: CrashObserver,
+    interviewer: Interviewer,
 ) -> Life:
     graph = runnable_graph_of(layout)
     state, current = load_state(layout, manifest, graph, history)
@@ -200,7 +206,20 @@ def _revive(
     reconcile(events, state, current, history)
     events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, final))
     turns.flush()
-    return Life(manifest, graph, state, layout, workspace, events, turns, stop, environment, observe, needs_setup=True)
+    return Life(
+        manifest,
+        graph,
+        state,
+        layout,
+        workspace,
+        events,
+        turns,
+        stop,
+        environment,
+        observe,
+        interviewer,
+        needs_setup=True,
+    )
 
 
 def load_state(layout: Layout, manifest: Manifest, graph: Graph, history: History) -> tuple[RunState, Layout]:

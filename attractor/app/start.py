@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 import attractor
 from attractor.app.assembly import initial_context
 from attractor.app.history import started_fields
+from attractor.app.interviews import choose_interviewer
 from attractor.app.life import Life, RunResult
 from attractor.app.peers import CxdbPeer, open_journal
 from attractor.app.preflight import Preflight, pass_preflight, probe_models, write_report
 from attractor.app.request import Plan, check_unused
-from attractor.contracts import AgentSettings, CrashObserver, EventName, FailureClass, RunState, Workspace
+from attractor.contracts import AgentSettings, CrashObserver, EventName, FailureClass, Interviewer, RunState, Workspace
 from attractor.engine import Ending
 from attractor.errors import AttractorError
 from attractor.graph import Graph
@@ -47,8 +48,10 @@ def start_run(
     on_owned: Callable[[], None] = lambda: None,
     on_events: Callable[[EventLog], None] = lambda log: None,
     observe: CrashObserver = lambda step: None,
+    interviewer: Interviewer | None = None,
 ) -> RunResult:
     """Run a plan to its end. `on_owned` is called once the run is this process's, `on_events` with its log.
+    `interviewer` asks people in place of the run's question files; `--auto-approve` wins over both.
 
     Raises AttractorError for what stops a run before it owns its directory; after that every end, a failed
     one too, is a RunResult and a final.json.
@@ -61,7 +64,7 @@ def start_run(
         preflight = probe_models(plan, preflight, environment, stop).require(plan)
         on_owned()
         try:
-            life = _initialize(plan, preflight, environment, stop, on_events, observe)
+            life = _initialize(plan, preflight, environment, stop, on_events, observe, interviewer)
         except AttractorError as error:
             _fail_before_life(plan, error)
             raise
@@ -77,6 +80,7 @@ def _initialize(
     stop: StopRequest,
     on_events: Callable[[EventLog], None],
     observe: CrashObserver,
+    interviewer: Interviewer | None,
 ) -> Life:
     layout = plan.layout
     write_atomic(layout.graph, plan.graph_text)
@@ -107,6 +111,7 @@ def _initialize(
         stop,
         environment,
         observe,
+        choose_interviewer(layout, interviewer, auto_approve=manifest.policy.auto_approve),
         needs_setup=True,
     )
 
@@ -143,6 +148,7 @@ def _manifest(plan: Plan, peer: CxdbPeer | None, agents: AgentSettings) -> Manif
             setup_commands=plan.config.setup_commands,
             setup_timeout_seconds=plan.config.setup_timeout_seconds,
             agents=agents,
+            auto_approve=plan.auto_approve,
         ),
         token=new_token(),
         engine_version=attractor.__version__,

@@ -1,14 +1,13 @@
-"""`attractor validate` and `attractor graph`: graph files, without running anything."""
+"""`attractor validate`: graph files, without running anything."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
 from attractor.cli.paths import read_graph
-from attractor.errors import MAX_SHOWN_DIAGNOSTICS, UsageError
+from attractor.errors import MAX_SHOWN_DIAGNOSTICS
 from attractor.lint import Severity, Validation, validate_text
 
 
@@ -44,21 +43,3 @@ def _print(name: str, result: Validation) -> None:
         click.echo(f"{name}: ok ({nodes} nodes, {edges} edges{extra})")
     else:
         click.echo(f"{name}: {counts[Severity.ERROR]} errors, {counts[Severity.WARNING]} warnings", err=True)
-
-
-@click.command()
-@click.argument("graph_path", metavar="G")
-@click.option(
-    "-o", "--output", required=True, metavar="F", help="Where to draw; .svg, .png or .pdf decides the format."
-)
-def graph(graph_path: str, output: str) -> int:
-    """Draw a graph with Graphviz."""
-    kind = Path(output).suffix.lstrip(".").lower()
-    if kind not in ("svg", "png", "pdf"):
-        raise UsageError(f"cannot draw {output!r}: its ending is not .svg, .png or .pdf")
-    from attractor.cli.drawing import draw  # pydot and its parser: only here
-
-    validation = validate_text(read_graph(graph_path), graph_path)
-    draw(validation, Path(output), kind)
-    click.echo(output)
-    return 0

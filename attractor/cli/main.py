@@ -20,10 +20,13 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "run": ("attractor.cli.run", "run", "Run a graph to its end, here or detached."),
     "resume": ("attractor.cli.run", "resume", "Go on with a run that crashed, failed or was stopped."),
     "status": ("attractor.cli.runs", "status", "Show where a run stands, once or live."),
+    "answer": ("attractor.cli.answer", "answer", "Answer a question that a run waits for."),
     "stop": ("attractor.cli.runs", "stop", "End a running run in order."),
     "runs": ("attractor.cli.runs", "runs", "List, show, wait for and prune runs."),
     "validate": ("attractor.cli.graphs", "validate", "Check graph files; no run, no side effect."),
-    "graph": ("attractor.cli.graphs", "graph", "Draw a graph as SVG, PNG or PDF."),
+    "format": ("attractor.cli.format", "format_graphs", "Give graph files their canonical layout."),
+    "explain": ("attractor.cli.explain", "explain", "Show where a node's attributes and routes come from."),
+    "graph": ("attractor.cli.draw", "graph", "Draw a graph, or how a run went, as SVG, PNG or PDF."),
 }
 
 

@@ -30,6 +30,11 @@ def say(text: str) -> None:
     quietly(lambda: click.echo(text, err=True))
 
 
+def write(text: str) -> None:
+    """A text on standard error as it is, such as a prompt."""
+    quietly(lambda: click.echo(text, err=True, nl=False))
+
+
 def quietly(write: Callable[[], object]) -> None:
     """Do something that writes to standard error; that it is dead is nobody's concern."""
     try:

@@ -29,6 +29,18 @@ def _heartbeat(event: Event) -> str:
     return f"{line}  {doing}" if doing else line
 
 
+def _asked(event: Event) -> str:
+    choices = ", ".join(f"[{option['key']}] {option['label']}" for option in event.get("options", []))
+    return (
+        f"ask  {event['node_id']}  {event['text']}  {choices or 'any text'}  (attractor answer {event['question_id']})"
+    )
+
+
+def _answered(event: Event) -> str:
+    who = f" by {event['who']}" if event.get("who") else ""
+    return f"...  {event['node_id']}  answered: {event.get('label') or event.get('text') or event['answer']}{who}"
+
+
 def _duration(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
@@ -38,6 +50,9 @@ _LINES: dict[str, Callable[[Event], str]] = {
     "run_resumed": lambda e: f"resumed {e['run_id']}  after {e['after_node'] or 'the start'}",
     "stage_attempt_end": _attempt_end,
     "stage_heartbeat": _heartbeat,
+    "interview_started": _asked,
+    "interview_timeout": lambda e: f"...  {e['node_id']}  nobody answered within {_duration(e['duration_ms'])}",
+    "interview_completed": _answered,
     "agent_failover": lambda e: f"...  {e['node_id']}  goes on with {e['to_provider']}:{e['to_model']}: {e['reason']}",
     "agent_escalation": lambda e: f"...  {e['node_id']}  takes {e['provider']}:{e['model']}",
     "stage_retry_sleep": lambda e: f"...  {e['node_id']}  next attempt in {_duration(e['delay_ms'])}",

@@ -18,6 +18,7 @@ from attractor.app import (
     RunRequest,
     RunResult,
     announce_ownership,
+    desk,
     launch,
     plan_run,
     preflight_only,
@@ -25,7 +26,7 @@ from attractor.app import (
     resume_run,
     start_run,
 )
-from attractor.cli.output import say, tolerated
+from attractor.cli.output import say, tolerated, write
 from attractor.cli.paths import absolute, working_directory
 from attractor.cli.progress import show
 from attractor.errors import UsageError
@@ -59,6 +60,7 @@ class LabelType(click.ParamType[tuple[str, str]]):
 @click.option("--no-git", is_flag=True, help="No worktree, no commits: stages run in --workdir.")
 @click.option("--workdir", metavar="D", help="With --no-git: where stages run (default: here).")
 @click.option("--simulate", is_flag=True, help="Start no agent program: stages follow their simulate attribute.")
+@click.option("--auto-approve", is_flag=True, help="Human gates take yes, or their first choice, by themselves.")
 @click.option("--allow-test-shim", is_flag=True, help="Accept llm.cli_profile: test_shim.")
 @click.option(
     "--force-model", "force_models", type=LabelType(), multiple=True, help="PROVIDER=MODEL for its nodes; repeatable."
@@ -89,26 +91,31 @@ def run(**options: Any) -> int:
         stop=stop,
         on_owned=lambda: _owned(plan),
         on_events=_shower(options["quiet"]),
+        interviewer=desk(plan.layout, write),
     )
     return _report(result, stop, as_json=options["as_json"])
 
 
 @click.command()
 @click.option("--logs-root", metavar="L", required=True, help="The run's directory.")
+@click.option("--auto-approve", is_flag=True, help="In this life, human gates take yes, or their first choice.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def resume(logs_root: str, quiet: bool, as_json: bool) -> int:
+def resume(logs_root: str, auto_approve: bool, quiet: bool, as_json: bool) -> int:
     """Go on with a run behind its last finished node.
 
     A run that failed begins again with the node that failed; one that succeeded is left as it is.
     """
     stop = StopRequest()
     _listen(stop)
+    root = absolute(logs_root)
     result = resume_run(
-        absolute(logs_root),
+        root,
         environment=_environment(),
         stop=stop,
         on_events=_shower(quiet),
+        interviewer=desk(Layout(root), write),
+        auto_approve=auto_approve,
     )
     return _report(result, stop, as_json=as_json)
 
@@ -141,6 +148,7 @@ def _request(options: dict[str, Any]) -> RunRequest:
         simulate=options["simulate"],
         allow_test_shim=options["allow_test_shim"],
         force_models=dict(options["force_models"]),
+        auto_approve=options["auto_approve"],
     )
 
 
@@ -221,6 +229,7 @@ def _child_arguments(plan: Plan, options: dict[str, Any]) -> list[str]:
         arguments += ["--no-git", "--workdir", str(plan.workdir)]
     arguments += ["--no-cxdb"] if options["no_cxdb"] else []
     arguments += ["--simulate"] if options["simulate"] else []
+    arguments += ["--auto-approve"] if options["auto_approve"] else []
     arguments += ["--allow-test-shim"] if options["allow_test_shim"] else []
     for key, value in options["force_models"]:
         arguments += ["--force-model", f"{key}={value}"]

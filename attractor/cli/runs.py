@@ -19,6 +19,7 @@ from attractor.app import (
     stop_run,
     view_run,
 )
+from attractor.cli.answer import question_lines
 from attractor.cli.paths import absolute
 from attractor.cli.progress import line_of
 from attractor.errors import RunDirectoryError, UsageError
@@ -83,6 +84,8 @@ def _show(view: RunView, *, as_json: bool) -> None:
     if view.newest:
         node = f" {view.newest['node_id']}" if "node_id" in view.newest else ""
         click.echo(f"last_event={view.newest['event']}{node} at {view.newest['ts']}")
+    for line in question_lines(view):
+        click.echo(line)
     if view.advice:
         click.echo(f"go on with: {view.advice}")
 

@@ -19,6 +19,7 @@ from attractor.contracts.parallel import (
     BranchPlan,
     BranchResult,
     BranchRunner,
+    Telemetry,
 )
 from attractor.contracts.ports import (
     CommitInfo,
@@ -76,6 +77,7 @@ __all__ = [
     "StageRun",
     "Status",
     "Stop",
+    "Telemetry",
     "TurnSink",
     "Waiting",
     "Workspace",

@@ -39,6 +39,10 @@ class EventName(StrEnum):
     INTERVIEW_STARTED = "interview_started"  # node_id question_id type text options default timeout_seconds
     INTERVIEW_TIMEOUT = "interview_timeout"  # node_id question_id default duration_ms
     INTERVIEW_COMPLETED = "interview_completed"  # node_id question_id answer label target text by who duration_ms
+    CHILD_STARTED = "child_started"  # node_id child graph
+    CHILD_OBSERVED = "child_observed"  # node_id cycle active_node finished failures quiet_ms
+    CHILD_STEERED = "child_steered"  # node_id cycle active_node
+    CHILD_COMPLETED = "child_completed"  # node_id status failure_* canceled duration_ms kept
     CXDB_DEGRADED = "cxdb_degraded"  # reason
     CXDB_RECOVERED = "cxdb_recovered"  # context_id outage_ms
     RUN_COMPLETED = "run_completed"  # status final_git_commit_sha

@@ -23,7 +23,9 @@ FAN_IN_ADOPTED: Final = "parallel.fan_in.adopted_sha"
 class BranchPlan:
     """One branch before it runs. `fan`, `pass_name` and `child` name it: in git, in its folder, in events.
 
-    `until` are the nodes it ends before; `logs_root` is the one now in force, below which its folder is made.
+    `until` are the nodes it ends before; `logs_root` is the one now in force, below which its folder is made. A child
+    pipeline (spec 4.11) has a graph of its own, the file `graph_file`, and runs it from its start behind its exit, in
+    `folder` of its worktree; `target_id` is '' then.
     """
 
     fan: str
@@ -34,6 +36,8 @@ class BranchPlan:
     base_sha: str
     context: Mapping[str, Any]
     logs_root: Path
+    graph_file: Path | None = None
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,17 @@ class BranchResult:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What can be seen of a branch that runs. `active_node` '' between stages; `quiet_seconds` since its last event."""
+
+    active_node: str = ""
+    finished: tuple[str, ...] = ()
+    failures: int = 0
+    attempts: int = 0
+    quiet_seconds: float = 0.0
+
+
 class BranchRunner(Protocol):
     """Runs branches, each in a worktree and on a git branch of its own."""
 
@@ -122,6 +137,16 @@ class BranchRunner(Protocol):
         nodes whose commits these are, oldest first.
 
         Raises WorkspaceError where the run has gone on meanwhile.
+        """
+        ...
+
+    def watch(self, plan: BranchPlan) -> Telemetry:
+        """How far a branch that runs has come; may be called from another thread than `run`."""
+        ...
+
+    def steer(self, plan: BranchPlan, instructions: str) -> str:
+        """Leave instructions in the folder of the stage that runs, where its next attempt's prompt takes them up: the
+        stage's node, '' where none runs.
         """
         ...
 

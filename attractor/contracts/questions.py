@@ -19,7 +19,9 @@ class QuestionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One choice. `key` is what a person types, unique among the question's; `target` a node id, '' for none."""
+    """One choice. `key` is what a person types, unique among the question's; `label` is without it; `target` is a node
+    id, '' for none.
+    """
 
     key: str
     label: str
@@ -32,6 +34,7 @@ class Question:
 
     `id` is the same when an attempt is repeated or the run resumed, and another one at the next visit. `default` is
     the key of the option taken when nobody answers in time, '' for none; `timeout_seconds` None waits for ever.
+    `repeats`: after a timeout without a default it is asked again, so an answer that comes meanwhile counts.
     """
 
     id: str
@@ -41,6 +44,7 @@ class Question:
     options: tuple[Option, ...] = ()
     default: str = ""
     timeout_seconds: float | None = None
+    repeats: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -51,6 +55,8 @@ class Question:
             data["default"] = self.default
         if self.timeout_seconds is not None:
             data["timeout_seconds"] = self.timeout_seconds
+        if self.repeats:
+            data["repeats"] = True
         if self.metadata:
             data["metadata"] = dict(self.metadata)
         return data
@@ -106,6 +112,10 @@ class Answer:
 
 class Waiting(Protocol):
     """The wait for one answer: its time limit, and the stop of the run."""
+
+    def begin(self) -> None:
+        """Say, once, that the question can be answered from now on. Left out where nobody is waited for."""
+        ...
 
     @property
     def over(self) -> AnswerKind | None:

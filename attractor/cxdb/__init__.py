@@ -2,11 +2,12 @@
 
 from attractor.cxdb.bundle import registry_bundle
 from attractor.cxdb.connection import CxdbConnection, split_address
-from attractor.cxdb.journal import Journal, NoJournal
+from attractor.cxdb.journal import FINAL_WAIT_SECONDS, Journal, NoJournal
 from attractor.cxdb.registry import check_base_url, publish_bundle
 from attractor.cxdb.turns import RunFacts, Turn, turns_of
 
 __all__ = [
+    "FINAL_WAIT_SECONDS",
     "CxdbConnection",
     "Journal",
     "NoJournal",

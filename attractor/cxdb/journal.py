@@ -304,7 +304,7 @@ class NoJournal:
     def flush(self) -> None:
         return
 
-    def settle(self) -> tuple[str, int]:
+    def settle(self, wait_seconds: float = 0.0) -> tuple[str, int]:
         return "", 0
 
     def close(self) -> None:

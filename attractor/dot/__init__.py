@@ -1,5 +1,6 @@
 """DOT text to a syntax tree: the subset of spec section 2, with spans on everything and no exceptions."""
 
+from attractor.dot.formatting import Formatted, format_dot
 from attractor.dot.lexer import decode_string
 from attractor.dot.parser import MAX_SUBGRAPH_DEPTH, parse
 from attractor.dot.syntax import (
@@ -9,6 +10,7 @@ from attractor.dot.syntax import (
     EdgeStatement,
     Identifier,
     NodeStatement,
+    Origin,
     Statement,
     SubgraphStatement,
 )
@@ -19,10 +21,13 @@ __all__ = [
     "DefaultsStatement",
     "DigraphSyntax",
     "EdgeStatement",
+    "Formatted",
     "Identifier",
     "NodeStatement",
+    "Origin",
     "Statement",
     "SubgraphStatement",
     "decode_string",
+    "format_dot",
     "parse",
 ]

@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 __all__ = [
     "BAD_ARROW",
+    "BLOCK_COMMENT",
     "END",
     "HASH_LINE",
     "HTML",
     "JUNK",
+    "LINE_COMMENT",
     "NUMBER",
     "ODD_WORD",
     "STRING",
@@ -32,6 +34,7 @@ __all__ = [
     "decode_string",
     "decoded_offsets",
     "tokens",
+    "tokens_and_comments",
 ]
 
 WORD = "word"  # identifier, dotted key or bare value; also what only looks like one (`a-b`, `a:n`)
@@ -46,6 +49,9 @@ UNTERMINATED_STRING = "unterminated string"
 UNTERMINATED_COMMENT = "unterminated comment"
 UNTERMINATED_HTML = "unterminated html"
 END = "end of file"
+# Not for parsers: only `tokens_and_comments` gives these.
+LINE_COMMENT = "line comment"
+BLOCK_COMMENT = "block comment"
 
 
 class Token(NamedTuple):
@@ -169,6 +175,24 @@ class _AllTokens(TokenCursor):
 def tokens(text: str) -> Iterator[Token]:
     """All tokens of a text; the last one is END."""
     return _AllTokens(text).each()
+
+
+_COMMENT = re.compile(r"//[^\r\n]*+|/\*(?>.*?\*/)", re.DOTALL)
+
+
+def tokens_and_comments(text: str) -> Iterator[Token]:
+    """All tokens with the comments between them; the last one is END.
+
+    Comments are looked for a second time, in the gaps the tokens leave, so that whoever has no use for them pays
+    nothing.
+    """
+    gap_start = 0
+    for token in tokens(text):
+        if text.find("/", gap_start, token.start) >= 0:
+            for match in _COMMENT.finditer(text, gap_start, token.start):
+                yield Token(LINE_COMMENT if match.group()[1] == "/" else BLOCK_COMMENT, *match.span())
+        yield token
+        gap_start = token.end
 
 
 _ESCAPE = re.compile(r"\\(\r\n|.)|\r\n", re.DOTALL)

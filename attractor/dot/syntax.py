@@ -21,13 +21,22 @@ __all__ = [
     "EdgeStatement",
     "Identifier",
     "NodeStatement",
+    "Origin",
     "Statement",
     "SubgraphStatement",
 ]
 
 
+class Origin:
+    """Where a value comes from, for attributes that apply elsewhere than where they are written: see
+    `graph.origin`.
+    """
+
+    __slots__ = ()
+
+
 class Attribute(NamedTuple):
-    """`key=value` with the places of both. `text` is decoded.
+    """`key=value` with the places of both. `text` is decoded. `origin` None: it applies where it is written.
 
     A tuple of offsets rather than a dataclass of spans: there are more of these than of anything else.
     """
@@ -40,6 +49,7 @@ class Attribute(NamedTuple):
     start: int
     end: int
     quoted: bool = True
+    origin: Origin | None = None
 
     @property
     def key_span(self) -> Span:

@@ -20,11 +20,12 @@ from attractor.engine.routing import (
     choose_route,
     normalize_label,
 )
-from attractor.engine.stage import Settled, StageRunner
+from attractor.engine.stage import STEERING, Settled, StageRunner
 
 __all__ = [
     "POLICY",
     "PRESETS",
+    "STEERING",
     "TEXT_HINTS",
     "Backoff",
     "BranchEdge",

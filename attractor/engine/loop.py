@@ -54,7 +54,8 @@ class RestartFolders(Protocol):
 class RunLoop:
     """One run (or one resumed life of it). `state` is changed by it alone.
 
-    `until`: a branch of a fan-out ends before these nodes, as a run ends behind its exit.
+    `until`: a branch of a fan-out ends before these nodes, as a run ends behind its exit. It, and a child pipeline,
+    may not restart the run.
     """
 
     graph: Graph
@@ -71,6 +72,7 @@ class RunLoop:
     initial_context: Mapping[str, Any]
     limits: SpendLimits = field(default_factory=SpendLimits)
     until: frozenset[str] = frozenset()
+    may_restart: bool = True
     exit_id: str = field(init=False)
     _incoming: Edge | None = None
 
@@ -206,7 +208,7 @@ class RunLoop:
 
     def _restart(self, node: Node, route: Route, outcome: Outcome) -> Ending | None:
         """Follow a loop_restart edge, or say how the run ends because that is not allowed."""
-        if self.until:
+        if not self.may_restart:
             # The run's next round is not one branch's to begin. The fan-in, or what follows it, may.
             failed_node = str(self.state.context.get("internal.failed_node") or node.id)
             reason = outcome.failure_reason or "its loop_restart edge cannot be followed inside of a branch"

@@ -33,6 +33,8 @@ from attractor.rundir import Layout, encode_json, write_atomic
 # Pass-through nodes repeat nothing by being retried; a fan-out's branches have retries of their own.
 SINGLE_ATTEMPT_HANDLERS = frozenset({"start", "exit", "conditional", "parallel"})
 EVENT_OUTPUT_CHARACTERS = 400
+# What a manager tells a stage of its child (spec 4.11); it stays for the next attempt.
+STEERING = "steering.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ class StageRunner:
             stop=self.stop,
             heartbeat=lambda elapsed: self._heartbeat(node, attempt, elapsed),
             emit=self._emit,
+            briefing=_steering(stage_dir),
         )
         try:
             outcome = self.handlers[node.handler_type].execute(stage)
@@ -226,7 +229,7 @@ def prepare_stage_dir(stage_dir: Path) -> None:
         return
     except FileExistsError:
         kept = stage_dir / "attempts"
-    entries = [name for name in os.listdir(stage_dir) if name != kept.name]
+    entries = [name for name in os.listdir(stage_dir) if name not in (kept.name, STEERING)]
     if not entries:
         return
     kept.mkdir(mode=0o700, exist_ok=True)
@@ -234,6 +237,13 @@ def prepare_stage_dir(stage_dir: Path) -> None:
     place.mkdir(mode=0o700)
     for name in entries:
         (stage_dir / name).rename(place / name)
+
+
+def _steering(stage_dir: Path) -> str:
+    try:
+        return (stage_dir / STEERING).read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _tail(text: str) -> str:

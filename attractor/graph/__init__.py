@@ -1,6 +1,7 @@
 """The graph model: nodes, edges, attributes, conditions, stylesheets, transforms (spec 2, 8, 9, 10)."""
 
-from attractor.dot import Attribute
+from attractor.dot import Attribute, Formatted
+from attractor.graph.accelerators import choice_keys, split_accelerator
 from attractor.graph.attributes import (
     ATTRIBUTES,
     CONTEXT_FIDELITY_MODES,
@@ -12,7 +13,9 @@ from attractor.graph.attributes import (
     value_problem,
 )
 from attractor.graph.build import build, derived_class
+from attractor.graph.canonical import format_graph_text
 from attractor.graph.conditions import Clause, Condition, ConditionProblem, parse_condition
+from attractor.graph.fan_out import FAN_IN, FAN_OUT, asks_for_outcome, branch_edges, join_of
 from attractor.graph.load import collector_paused, load_graph_text, read_graph
 from attractor.graph.model import (
     DEFAULT_HANDLER_TYPE,
@@ -23,7 +26,8 @@ from attractor.graph.model import (
     Graph,
     Node,
 )
-from attractor.graph.stylesheet import apply_stylesheet, parse_stylesheet
+from attractor.graph.origin import Defaults, GraphAttribute, StylesheetRule, Subgraph, Transformed
+from attractor.graph.stylesheet import PROPERTIES, apply_stylesheet, parse_stylesheet, stylesheet_offers
 from attractor.graph.transforms import BUILT_IN_TRANSFORMS, Transform, apply_transforms, expand_goal
 from attractor.graph.values import parse_boolean, parse_duration, parse_integer, parse_list, parse_number
 
@@ -33,7 +37,10 @@ __all__ = [
     "CONTEXT_FIDELITY_MODES",
     "DEFAULT_HANDLER_TYPE",
     "EXIT_IDS",
+    "FAN_IN",
+    "FAN_OUT",
     "GRAPHVIZ_ATTRIBUTES",
+    "PROPERTIES",
     "SHAPE_TO_HANDLER_TYPE",
     "START_IDS",
     "Attribute",
@@ -41,19 +48,30 @@ __all__ = [
     "Clause",
     "Condition",
     "ConditionProblem",
+    "Defaults",
     "Edge",
+    "Formatted",
     "Graph",
+    "GraphAttribute",
     "Node",
     "Scope",
+    "StylesheetRule",
+    "Subgraph",
     "Transform",
+    "Transformed",
     "ValueType",
     "apply_stylesheet",
     "apply_transforms",
+    "asks_for_outcome",
     "attribute_spec",
+    "branch_edges",
     "build",
+    "choice_keys",
     "collector_paused",
     "derived_class",
     "expand_goal",
+    "format_graph_text",
+    "join_of",
     "load_graph_text",
     "parse_boolean",
     "parse_condition",
@@ -63,5 +81,7 @@ __all__ = [
     "parse_number",
     "parse_stylesheet",
     "read_graph",
+    "split_accelerator",
+    "stylesheet_offers",
     "value_problem",
 ]

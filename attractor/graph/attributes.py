@@ -64,6 +64,7 @@ CONTEXT_FIDELITY_MODES = ("full", "truncate", "compact", "summary:low", "summary
 _EFFORTS = ("low", "medium", "high")
 _RETRY_POLICIES = ("none", "standard", "aggressive", "linear", "patient")
 _JOIN_POLICIES = ("wait_all", "first_success")
+_QUESTION_TYPES = ("yes_no", "multiple_choice", "freeform", "confirmation")
 _ERROR_POLICIES = ("continue", "fail_fast", "ignore")
 
 _Row = AttributeSpec
@@ -127,6 +128,7 @@ _ROWS = (
     _Row("allow_partial", _N, _BOOL, "false", "2.6", "Partial success when the retries are used up"),
     _Row("tool_command", _N, _TEXT, "", "4.10", "Shell command of a tool node"),
     _Row("human.default_choice", _N, _TEXT, "", "4.6", "Target taken when a human gate gets no answer"),
+    _Row("human.type", _N, ValueType.CHOICE, "", _OURS, "What a gate asks; unset: its edges say", _QUESTION_TYPES),
     _Row("join_policy", _N, ValueType.CHOICE, "wait_all", "4.8", "When a fan-out is done", _JOIN_POLICIES),
     _Row("error_policy", _N, ValueType.CHOICE, "continue", "4.8", "What a failed branch does", _ERROR_POLICIES),
     _Row("max_parallel", _N, ValueType.POSITIVE, "4", "4.8", "Branches that run at the same time"),

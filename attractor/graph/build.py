@@ -29,6 +29,7 @@ from attractor.dot import (
 )
 from attractor.graph.conditions import Condition, ConditionProblem, parse_condition
 from attractor.graph.model import EXIT_IDS, START_IDS, Edge, Graph, Node
+from attractor.graph.origin import Defaults, Subgraph
 from attractor.graph.values import parse_list
 from attractor.source import Span
 
@@ -55,24 +56,28 @@ def derived_class(label: str) -> str:
 
 
 class _Draft:
-    """A node still open to further declarations. `own` are its explicit attributes, without defaults."""
+    """A node still open to further declarations. `own` are its explicit attributes, without defaults; `subgraphs`
+    the innermost ones around its declarations.
+    """
 
-    __slots__ = ("defaults", "own", "span", "subgraph_classes")
+    __slots__ = ("defaults", "own", "span", "subgraph_classes", "subgraphs")
 
-    def __init__(self, defaults: _Attributes, own: _Attributes, subgraph_classes: tuple[str, ...], span: Span) -> None:
-        self.defaults = defaults
+    def __init__(self, own: _Attributes, scope: "_Scope", span: Span) -> None:
+        self.defaults = scope.node_defaults
         self.own = own
-        self.subgraph_classes = subgraph_classes
+        self.subgraph_classes = scope.classes
+        self.subgraphs = scope.subgraphs
         self.span = span
 
 
 class _Scope:
     """What one `{` adds: the defaults in force, the classes of its nodes, the statements still to read.
 
-    `node_defaults` is shared with the drafts made under it, and copied before it changes once it is.
+    `node_defaults` is shared with the drafts made under it, and copied before it changes once it is. `subgraphs` is
+    the innermost subgraph, or nothing; a tuple because the drafts take it over. `own` are its own attributes.
     """
 
-    __slots__ = ("classes", "edge_defaults", "is_shared", "node_defaults", "statements")
+    __slots__ = ("classes", "edge_defaults", "is_shared", "node_defaults", "own", "statements", "subgraphs")
 
     def __init__(
         self,
@@ -80,11 +85,15 @@ class _Scope:
         node_defaults: _Attributes,
         edge_defaults: _Attributes,
         classes: tuple[str, ...],
+        own: _Attributes,
+        subgraphs: tuple[Subgraph, ...] = (),
     ) -> None:
         self.statements: Iterator[Statement] = iter(statements)
         self.node_defaults = node_defaults
         self.edge_defaults = edge_defaults
         self.classes = classes
+        self.own = own
+        self.subgraphs = subgraphs
         self.is_shared = True
 
     def own_node_defaults(self) -> _Attributes:
@@ -106,7 +115,7 @@ class _Builder:
         """Reads all statements in file order; subgraphs are on an explicit stack, so depth costs no
         recursion.
         """
-        scopes = [_Scope(statements, {}, {}, ())]
+        scopes = [_Scope(statements, {}, {}, (), self.graph_attributes)]
         while scopes:
             scope = scopes[-1]
             statement = next(scope.statements, None)
@@ -119,7 +128,7 @@ class _Builder:
             elif isinstance(statement, SubgraphStatement):
                 scopes.append(_inner(statement, scope))
             else:
-                self._defaults(statement, scope, is_root=len(scopes) == 1)
+                self._defaults(statement, scope)
 
     def finished_nodes(self) -> dict[str, Node]:
         nodes = {node_id: _finished(node_id, draft) for node_id, draft in self._drafts.items()}
@@ -136,12 +145,13 @@ class _Builder:
         draft = self._drafts.get(node_id)
         if draft is None:
             own = self._laid_over({}, statement.attributes, node_id)
-            self._drafts[node_id] = _Draft(scope.node_defaults, own, scope.classes, statement.node.span)
+            self._drafts[node_id] = _Draft(own, scope, statement.node.span)
             scope.is_shared = True
             return
         self._laid_over(draft.own, statement.attributes, node_id)
         added = tuple(name for name in scope.classes if name not in draft.subgraph_classes)
         draft.subgraph_classes += added
+        draft.subgraphs += scope.subgraphs
 
     def _edges(self, statement: EdgeStatement, scope: _Scope) -> None:
         attributes = self._laid_over({}, statement.attributes)
@@ -162,13 +172,14 @@ class _Builder:
             self._conditions[attribute.text] = parse_condition(attribute.text)
         return self._conditions[attribute.text]
 
-    def _defaults(self, statement: DefaultsStatement, scope: _Scope, *, is_root: bool) -> None:
-        if statement.target == "node":
-            self._laid_over(scope.own_node_defaults(), statement.attributes, warn=False)
-        elif statement.target == "edge":
-            self._laid_over(scope.edge_defaults, statement.attributes, warn=False)
-        elif is_root:
-            self._laid_over(self.graph_attributes, statement.attributes)
+    def _defaults(self, statement: DefaultsStatement, scope: _Scope) -> None:
+        if statement.target == "graph":
+            self._laid_over(scope.own, statement.attributes, warn=not scope.subgraphs)
+            return
+        origin = Defaults(scope.subgraphs[0] if scope.subgraphs else None)
+        attributes = tuple(attribute._replace(origin=origin) for attribute in statement.attributes)
+        target = scope.own_node_defaults() if statement.target == "node" else scope.edge_defaults
+        self._laid_over(target, attributes, warn=False)
 
     def _laid_over(
         self, target: _Attributes, added: tuple[Attribute, ...], node_id: str | None = None, *, warn: bool = True
@@ -195,13 +206,17 @@ def _finished(node_id: str, draft: _Draft, role: str = "") -> Node:
     if "class" in attributes:
         explicit = parse_list(attributes["class"].text)
         classes = explicit + tuple(name for name in classes if name not in explicit)
-    return Node(node_id, attributes, classes, draft.span, draft.subgraph_classes, role)
+    subgraphs, defaults = draft.subgraphs, draft.defaults
+    return Node(node_id, attributes, classes, draft.span, draft.subgraph_classes, role, subgraphs, defaults)
 
 
 def _inner(statement: SubgraphStatement, scope: _Scope) -> _Scope:
     name = derived_class(_subgraph_label(statement))
     classes = scope.classes if not name or name in scope.classes else (*scope.classes, name)
-    return _Scope(statement.statements, scope.node_defaults, dict(scope.edge_defaults), classes)
+    own: _Attributes = {}
+    parent = scope.subgraphs[0] if scope.subgraphs else None
+    subgraph = Subgraph(statement.name, own, statement.span, parent, name)
+    return _Scope(statement.statements, scope.node_defaults, dict(scope.edge_defaults), classes, own, (subgraph,))
 
 
 def _subgraph_label(statement: SubgraphStatement) -> str:

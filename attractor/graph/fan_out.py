@@ -59,6 +59,7 @@ def _steps(graph: Graph, target: str, *, fan_ins_only: bool) -> Iterator[list[st
     A fan-out on the way takes its fan-in along: that is where its own branches end.
     """
     found: set[str] = set()
+    passed: set[str] = set()
     front = [(target, 0)]
     seen = set(front)
     while front:
@@ -71,7 +72,10 @@ def _steps(graph: Graph, target: str, *, fan_ins_only: bool) -> Iterator[list[st
             if depth == 0 and (handler == FAN_IN or not fan_ins_only) and node_id not in found:
                 found.add(node_id)
                 ends.append(node_id)
-            inside = max(0, depth + (handler == FAN_OUT) - (handler == FAN_IN)) if fan_ins_only else 0
+            if handler == FAN_OUT:
+                passed.add(node_id)
+            # A way back into a fan-out goes no deeper than the first time, or a retry loop would never end.
+            inside = min(len(passed), max(0, depth + (handler == FAN_OUT) - (handler == FAN_IN))) if fan_ins_only else 0
             for edge in graph.outgoing(node_id):
                 state = (edge.target_id, inside)
                 if not edge.loop_restart and state not in seen:

@@ -18,6 +18,7 @@ from attractor.diagnostics import Diagnostic, Severity
 from attractor.dot import Attribute
 from attractor.errors import GraphError, InternalError
 from attractor.graph.conditions import Condition, ConditionProblem
+from attractor.graph.origin import Subgraph
 from attractor.graph.values import parse_boolean, parse_duration, parse_integer, parse_list, parse_number
 from attractor.source import Source, Span
 
@@ -98,7 +99,8 @@ class Node(_Attributed):
     2.12).
 
     `role` is `start` or `exit` when the node has that role by its id alone, because no node has it by its
-    shape.
+    shape. `subgraphs` are the innermost ones its declarations stand in, the first declaration's first; `defaults`
+    what was in force there, overridden or not.
     """
 
     id: str
@@ -107,6 +109,8 @@ class Node(_Attributed):
     span: Span
     subgraph_classes: tuple[str, ...] = ()
     role: str = ""
+    subgraphs: tuple[Subgraph, ...] = ()
+    defaults: Mapping[str, Attribute] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

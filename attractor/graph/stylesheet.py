@@ -17,8 +17,17 @@ from typing import NamedTuple
 from attractor.diagnostics import closest_name
 from attractor.dot import Attribute, decode_string
 from attractor.graph.model import Graph, Node
+from attractor.graph.origin import GraphAttribute, StylesheetRule
 
-__all__ = ["PROPERTIES", "Declaration", "Rule", "StylesheetProblem", "apply_stylesheet", "parse_stylesheet"]
+__all__ = [
+    "PROPERTIES",
+    "Declaration",
+    "Rule",
+    "StylesheetProblem",
+    "apply_stylesheet",
+    "parse_stylesheet",
+    "stylesheet_offers",
+]
 
 PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort")
 _EFFORTS = ("low", "medium", "high")
@@ -215,7 +224,7 @@ def apply_stylesheet(graph: Graph) -> Graph:
     """
     sheet = graph.attributes.get("model_stylesheet")
     rules = parse_stylesheet(sheet.text)[0] if sheet is not None else ()
-    graph_defaults = {key: graph.attributes[key] for key in PROPERTIES if key in graph.attributes}
+    graph_defaults = _graph_defaults(graph)
     if sheet is None or not rules:
         index: _Index = {}
     else:
@@ -224,6 +233,26 @@ def apply_stylesheet(graph: Graph) -> Graph:
         return graph
     nodes = {node_id: _styled(node, index, graph_defaults) for node_id, node in graph.nodes.items()}
     return replace(graph, nodes=nodes)
+
+
+def stylesheet_offers(graph: Graph, node: Node) -> dict[str, tuple[Attribute, ...]]:
+    """All values that the stylesheet and the graph hold ready for a node, strongest first, whether or not it needs
+    one. A rule of the same selector that comes later hides the earlier one.
+    """
+    sheet = graph.attributes.get("model_stylesheet")
+    index = _index(sheet, parse_stylesheet(sheet.text)[0]) if sheet is not None else {}
+    matching = _matching(node, index)
+    last = _graph_defaults(graph)
+    offers = {}
+    for key in PROPERTIES:
+        ranked = sorted((values[key] for values in matching if key in values), key=_strength, reverse=True)
+        offers[key] = (*(each.attribute for each in ranked), *([last[key]] if key in last else []))
+    return offers
+
+
+def _graph_defaults(graph: Graph) -> dict[str, Attribute]:
+    origin = GraphAttribute()
+    return {key: graph.attributes[key]._replace(origin=origin) for key in PROPERTIES if key in graph.attributes}
 
 
 class _Ranked(NamedTuple):
@@ -245,29 +274,39 @@ def _index(sheet: Attribute, rules: tuple[Rule, ...]) -> _Index:
     locate = sheet.locator()
     for position, rule in enumerate(rules):
         values = index.setdefault((rule.kind, rule.name), {})
+        specificity = _SPECIFICITY[rule.kind]
+        origin = StylesheetRule(sheet.text[rule.start : rule.end], rule.kind, specificity)
         for declaration in rule.declarations:
             span = locate(declaration.start, declaration.end)
             value = declaration.value
-            attribute = Attribute(declaration.property, value, *span, span.start, span.end)
-            values[declaration.property] = _Ranked(_SPECIFICITY[rule.kind], position, attribute)
+            attribute = Attribute(declaration.property, value, *span, span.start, span.end, origin=origin)
+            values[declaration.property] = _Ranked(specificity, position, attribute)
     return index
 
 
-def _styled(node: Node, index: _Index, graph_defaults: dict[str, Attribute]) -> Node:
+def _strength(ranked: _Ranked) -> tuple[int, int]:
+    return ranked.specificity, ranked.position
+
+
+def _matching(node: Node, index: _Index) -> list[dict[str, _Ranked]]:
     selectors = [
         ("*", ""),
         ("shape", node.shape),
         *(("class", name) for name in node.classes),
         ("id", node.id),
     ]
-    matching = [index[selector] for selector in selectors if selector in index]
+    return [index[selector] for selector in selectors if selector in index]
+
+
+def _styled(node: Node, index: _Index, graph_defaults: dict[str, Attribute]) -> Node:
+    matching = _matching(node, index)
     added: dict[str, Attribute] = {}
     for key in PROPERTIES:
         if key in node.attributes:
             continue
         candidates = [values[key] for values in matching if key in values]
         if candidates:
-            added[key] = max(candidates, key=lambda ranked: ranked[:2]).attribute
+            added[key] = max(candidates, key=_strength).attribute
         elif key in graph_defaults:
             added[key] = graph_defaults[key]
     return replace(node, attributes={**node.attributes, **added}) if added else node

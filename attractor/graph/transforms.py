@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from attractor.graph.model import Graph, Node
+from attractor.graph.origin import Transformed
 from attractor.graph.stylesheet import apply_stylesheet
 
 __all__ = ["BUILT_IN_TRANSFORMS", "Transform", "apply_transforms", "expand_goal"]
@@ -33,7 +34,8 @@ def expand_goal(graph: Graph) -> Graph:
 def _expanded(node: Node, goal: str) -> Node:
     prompt = node.attributes["prompt"]
     text = _GOAL.sub(lambda _: goal, prompt.text)
-    return replace(node, attributes={**node.attributes, "prompt": prompt._replace(text=text)})
+    changed = prompt._replace(text=text, origin=Transformed("expand_goal", prompt))
+    return replace(node, attributes={**node.attributes, "prompt": changed})
 
 
 BUILT_IN_TRANSFORMS: tuple[Transform, ...] = (expand_goal, apply_stylesheet)

@@ -6,14 +6,10 @@ The handler's thread watches; every branch has a thread that runs it. What a bra
 
 from __future__ import annotations
 
-import os
 import select
-import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Any, Final
 
 from attractor.contracts import (
@@ -31,7 +27,8 @@ from attractor.contracts import (
 )
 from attractor.engine import branches_of, decided, join
 from attractor.graph import join_of
-from attractor.processes import HEARTBEAT_SECONDS, Cancellation
+from attractor.handlers.branch_threads import BranchThreads
+from attractor.processes import HEARTBEAT_SECONDS
 from attractor.rundir import pretty_json
 
 DEFAULT_MAX_PARALLEL: Final = 4
@@ -49,8 +46,8 @@ class ParallelHandler:
         if not plans:
             reason = "no branch to run: the fan-out has no edge whose condition holds"
             return Outcome(Status.FAIL, failure_reason=reason, failure_class=FailureClass.DETERMINISTIC)
-        with _FanOut(self.runner, stage, plans) as fan_out:
-            results = fan_out.run()
+        with BranchThreads(self.runner) as threads:
+            results = _FanOut(stage, plans, threads).run()
         if stage.stop.requested:
             return Outcome(Status.FAIL, failure_reason=stage.stop.reason, failure_class=FailureClass.CANCELED)
         outcome = join(results, *_policies(stage))
@@ -106,32 +103,15 @@ def _usage(stage: StageRun, results: list[BranchResult]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _FanOut:
-    """One pass of a fan-out. Whatever happens, `__exit__` leaves no branch running."""
+    """One pass of a fan-out."""
 
-    runner: BranchRunner
     stage: StageRun
     plans: list[BranchPlan]
+    threads: BranchThreads
     _results: dict[int, BranchResult] = field(default_factory=dict)
     _waiting: deque[int] = field(default_factory=deque)
-    _running: dict[int, tuple[threading.Thread, Cancellation]] = field(default_factory=dict)
-    _ended: SimpleQueue[tuple[int, BranchResult]] = field(default_factory=SimpleQueue)
-    _wake: tuple[int, int] = (-1, -1)
     _started: float = field(default_factory=time.monotonic)
     _timed_out: bool = False
-
-    def __enter__(self) -> _FanOut:
-        self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._cancel("the fan-out has ended")
-        for thread, cancellation in self._running.values():
-            thread.join()
-            cancellation.close()
-        for fd in self._wake:
-            os.close(fd)
 
     def run(self) -> list[BranchResult]:
         """All results, in the order of the plans."""
@@ -148,9 +128,9 @@ class _FanOut:
         next_beat = self._started + HEARTBEAT_SECONDS
         while True:
             self._end_where_decided()
-            while self._waiting and len(self._running) < most:
+            while self._waiting and len(self.threads) < most:
                 self._start(self._waiting.popleft())
-            if not self._running:
+            if not len(self.threads):
                 return [self._results[index] for index in range(len(self.plans))]
             now = time.monotonic()
             if now >= next_beat:
@@ -161,7 +141,7 @@ class _FanOut:
     def _take_finished(self) -> None:
         """Branches that an earlier life of the engine has finished are not run again."""
         for index, plan in enumerate(self.plans):
-            kept = self.runner.finished(plan)
+            kept = self.threads.runner.finished(plan)
             if kept is None:
                 self._waiting.append(index)
             else:
@@ -177,67 +157,33 @@ class _FanOut:
             self._drop("the other branches have decided")
 
     def _drop(self, reason: str) -> None:
-        self._cancel(reason)
+        self.threads.cancel(reason)
         while self._waiting:
             index = self._waiting.popleft()
-            self._record(index, self._without_end(index, f"not started: {reason}"))
-
-    def _cancel(self, reason: str) -> None:
-        for _, cancellation in self._running.values():
-            cancellation.request(reason)
-
-    def _without_end(self, index: int, reason: str) -> BranchResult:
-        plan = self.plans[index]
-        return BranchResult(plan.child, Status.FAIL, reason, FailureClass.CANCELED, canceled=True)
+            child = self.plans[index].child
+            why = f"not started: {reason}"
+            self._record(index, BranchResult(child, Status.FAIL, why, FailureClass.CANCELED, canceled=True))
 
     def _start(self, index: int) -> None:
-        plan, cancellation = self.plans[index], Cancellation()
-        thread = threading.Thread(target=self._work, args=(index, plan, cancellation), name=f"branch {plan.child}")
-        self._running[index] = thread, cancellation
+        plan = self.plans[index]
         self.stage.emit(EventName.PARALLEL_BRANCH_STARTED, node_id=self.stage.node.id, branch=plan.child)
-        thread.start()
-
-    def _work(self, index: int, plan: BranchPlan, cancellation: Cancellation) -> None:
-        """A branch's thread: nothing it meets may leave the watching thread waiting for ever."""
-        started = time.monotonic()
-        try:
-            result = self.runner.run(plan, cancellation)
-        except Exception as error:  # git, a disk, a defect: this branch's failure, as a handler's is its stage's
-            reason = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
-            result = BranchResult(plan.child, Status.FAIL, reason, FailureClass.DETERMINISTIC)
-        took_ms = round((time.monotonic() - started) * 1000, 1)
-        self._ended.put((index, replace(result, duration_ms=took_ms)))
-        os.write(self._wake[1], b"x")
+        self.threads.start(index, plan)
 
     def _wait(self, until: float) -> None:
         poll = select.poll()
-        poll.register(self._wake[0], select.POLLIN)
+        poll.register(self.threads.fileno(), select.POLLIN)
         if not self.stage.stop.requested:
             poll.register(self.stage.stop.fileno(), select.POLLIN)
         seconds = min(until - time.monotonic(), self._left() if not self._timed_out else float("inf"))
-        if poll.poll(max(0.0, seconds) * 1000 + 1):
-            self._collect()
+        poll.poll(max(0.0, seconds) * 1000 + 1)
+        for index, result in self.threads.collect():
+            if result.canceled and self._timed_out:
+                result = replace(result, canceled=False, failure_class=FailureClass.TRANSIENT_INFRA)
+            self._record(index, result)
 
     def _left(self) -> float:
         limit = self.stage.timeout_seconds
         return float("inf") if limit is None else self._started + limit - time.monotonic()
-
-    def _collect(self) -> None:
-        try:
-            os.read(self._wake[0], 4096)
-        except BlockingIOError:
-            return
-        while True:
-            try:
-                index, result = self._ended.get_nowait()
-            except Empty:
-                return
-            thread, cancellation = self._running.pop(index)
-            thread.join()
-            cancellation.close()
-            if result.canceled and self._timed_out:
-                result = replace(result, canceled=False, failure_class=FailureClass.TRANSIENT_INFRA)
-            self._record(index, result)
 
     def _record(self, index: int, result: BranchResult, *, kept: bool = False) -> None:
         self._results[index] = result

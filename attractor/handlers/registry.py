@@ -8,22 +8,36 @@ from pathlib import Path
 from typing import Final
 
 from attractor.backends import ModelCatalog
-from attractor.contracts import AgentSettings, BranchRunner, Handler
+from attractor.contracts import AgentSettings, BranchRunner, Handler, Interviewer
 from attractor.handlers.codergen import CodergenHandler
 from attractor.handlers.fan_in import FanInHandler
+from attractor.handlers.human_gate import HumanGateHandler
+from attractor.handlers.manager import ManagerHandler
 from attractor.handlers.parallel import ParallelHandler
 from attractor.handlers.simple import ConditionalHandler, PassHandler
 from attractor.handlers.simulated import SimulatedHandler
+from attractor.handlers.simulated_answers import SimulatedAnswers
 from attractor.handlers.tool import ToolHandler
 
-HANDLER_TYPES: Final = ("start", "exit", "conditional", "tool", "codergen", "parallel", "parallel.fan_in")
+HANDLER_TYPES: Final = (
+    "start",
+    "exit",
+    "conditional",
+    "tool",
+    "codergen",
+    "parallel",
+    "parallel.fan_in",
+    "wait.human",
+    "stack.manager_loop",
+)
 
 
 def handlers_for(
-    settings: AgentSettings, catalog: ModelCatalog | None, home: Path, branches: BranchRunner
+    settings: AgentSettings, catalog: ModelCatalog | None, home: Path, branches: BranchRunner, interviewer: Interviewer
 ) -> Mapping[str, Handler]:
     """One handler for each of `HANDLER_TYPES`. `home`: where the user's credential files are."""
     agent: Handler = SimulatedHandler() if settings.simulate else CodergenHandler(settings, catalog, home, _now)
+    asked = SimulatedAnswers(interviewer) if settings.simulate else interviewer
     return {
         "start": PassHandler(),
         "exit": PassHandler(),
@@ -32,6 +46,8 @@ def handlers_for(
         "codergen": agent,
         "parallel": ParallelHandler(branches),
         "parallel.fan_in": FanInHandler(branches, agent, simulated=settings.simulate),
+        "stack.manager_loop": ManagerHandler(branches),
+        "wait.human": HumanGateHandler(asked, branches.fan_path),
     }
 
 

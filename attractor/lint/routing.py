@@ -1,10 +1,9 @@
-"""Rules about where the engine goes next: conditions, fallbacks, loops, retries, human choices.
+"""Rules about where the engine goes next: conditions, fallbacks, loops, retries.
 
 Rules kept here: see `rule`. Loops are looked for without recursion. Must not know: how the engine picks an
 edge beyond what spec 3.3 to 3.7 promises.
 """
 
-import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -16,7 +15,6 @@ from attractor.graph import (
     Condition,
     ConditionProblem,
     Edge,
-    Node,
     Scope,
     branch_edges,
     join_of,
@@ -196,49 +194,6 @@ def goal_gate_has_retry(facts: Facts) -> Iterator[Finding]:
         if is_gate and not node.retry_target and not node.fallback_retry_target:
             message = f"goal gate `{node.id}` has no retry target: when it is unsatisfied the run fails at the exit"
             yield Finding(message, node.span, node.id)
-
-
-# Spec 4.6: `[K] Label`, `K) Label`, `K - Label`.
-_ACCELERATOR = re.compile(r"\s*(?:\[(\w+)\]|(\w+)\)|(\w+)\s+-\s)")
-
-
-def human_default_exists(facts: Facts) -> Iterator[Finding]:
-    for place in facts.places(Scope.NODE, "human.default_choice"):
-        node, choice = place.node, place.attribute.text.strip()
-        if node is None or not choice or facts.handler_types[node.id] != "wait.human":
-            continue
-        choices = [name for edge in facts.graph.outgoing(node.id) for name in _choice_names(edge)]
-        if choice.lower() not in {name.lower() for name in choices}:
-            targets = tuple(edge.target_id for edge in facts.graph.outgoing(node.id))
-            message = f"human.default_choice `{choice}` is none of the choices of `{node.id}`"
-            yield Finding(message, place.attribute.span, node.id, expected=targets)
-
-
-def _choice_names(edge: Edge) -> list[str]:
-    label = edge.label.strip()
-    match = _ACCELERATOR.match(label)
-    key = next(filter(None, match.groups()), "") if match else ""
-    rest = label[match.end() :].strip() if match else label
-    return [edge.target_id, label, rest, key or label[:1]]
-
-
-def human_key_unique(facts: Facts) -> Iterator[Finding]:
-    for node in facts.of_type("wait.human"):
-        yield from _repeated_keys(facts, node)
-
-
-def _repeated_keys(facts: Facts, node: Node) -> Iterator[Finding]:
-    seen: dict[str, str] = {}
-    for edge in facts.graph.outgoing(node.id):
-        match = _ACCELERATOR.match(edge.label)
-        if match is None:
-            continue
-        key = next(filter(None, match.groups())).lower()
-        other = seen.setdefault(key, edge.label)
-        if other != edge.label:
-            message = f"key `{key}` of `{node.id}` stands for two choices: `{other}` and `{edge.label}`"
-            span = edge.attributes["label"].span
-            yield Finding(message, span, node.id, (edge.source_id, edge.target_id))
 
 
 def fan_out_branches(facts: Facts) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ then our own by subject. Must not know: how findings are shown.
 """
 
 from attractor.diagnostics import Severity
-from attractor.lint import attribute_rules, routing, structure
+from attractor.lint import attribute_rules, human_rules, routing, structure
 from attractor.lint.rule import Rule
 
 __all__ = ["RULES"]
@@ -200,7 +200,7 @@ RULES: tuple[Rule, ...] = (
         _WARNING,
         "human.default_choice is one of the gate's choices.",
         "name a target of one of its edges",
-        routing.human_default_exists,
+        human_rules.human_default_exists,
         whole_graph=True,
     ),
     Rule(
@@ -208,7 +208,22 @@ RULES: tuple[Rule, ...] = (
         _WARNING,
         "The choices of a human gate have different keys.",
         "change the key in one of the labels",
-        routing.human_key_unique,
+        human_rules.human_key_unique,
+    ),
+    Rule(
+        "human_timeout_default",
+        _WARNING,
+        "A human gate with a timeout says what is chosen when nobody answers.",
+        "add human.default_choice, or an edge for outcome=fail",
+        human_rules.human_timeout_default,
+    ),
+    Rule(
+        "human_type_fits",
+        _WARNING,
+        "What human.type asks for fits the gate's edges.",
+        "change the labels, or leave human.type out",
+        human_rules.human_type_fits,
+        whole_graph=True,
     ),
     # Attributes
     Rule(

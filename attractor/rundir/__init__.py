@@ -16,6 +16,7 @@ from attractor.rundir.owner import (
     read_owner,
     runs_home,
 )
+from attractor.rundir.questions import OpenQuestion, QuestionPlace, open_questions, question_place
 from attractor.rundir.records import (
     CxdbManifest,
     Final,
@@ -36,8 +37,10 @@ __all__ = [
     "Final",
     "Layout",
     "Manifest",
+    "OpenQuestion",
     "Owner",
     "Policy",
+    "QuestionPlace",
     "RunLock",
     "acquire",
     "branch_layouts",
@@ -50,8 +53,10 @@ __all__ = [
     "load_checkpoint",
     "make_directory",
     "new_token",
+    "open_questions",
     "pretty_json",
     "process_start_time",
+    "question_place",
     "read_events",
     "read_final",
     "read_manifest",

@@ -99,6 +99,10 @@ class Layout:
         """The folder of one branch of a fan-out: a run directory of its own."""
         return Layout(self.branches / fan / pass_name / child)
 
+    @property
+    def questions(self) -> Path:
+        return self.root / "questions.d"
+
     def stage(self, node_id: str) -> Path:
         return self.root / node_id
 

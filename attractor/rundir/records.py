@@ -29,6 +29,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     setup_commands: tuple[str, ...] = ()
     setup_timeout_seconds: float = 600.0
     agents: AgentSettings = AgentSettings()
+    auto_approve: bool = False
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

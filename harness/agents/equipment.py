@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from harness.provider.process import read_notes
 __all__ = ["Equipment", "equip", "missing_agents"]
 
 _FAKE = Path(__file__).parent / "fakes" / "main.py"
+_MODEL_IN_PATH = re.compile(r"/models/([^/:]+):")
 _PROVIDERS = {program: provider for provider, program in PROGRAMS.items()}
 
 
@@ -49,11 +51,33 @@ class Equipment:
     def answered(self) -> tuple[str, ...]:
         """The provider of each answer that was given, oldest first."""
         given = [_PROVIDERS[note["program"]] for note in self._notes() if "answer" in note]
-        asked = read_notes(self.directory / "requests.ndjson") if self.directory else []
-        return (*given, *(note["provider"] for note in asked if note.get("answer") is not None or "refusing" in note))
+        asked = [note for note in self._requests() if note.get("answer") is not None or "refusing" in note]
+        return (*given, *(note["provider"] for note in asked))
+
+    def asked(self) -> tuple[str, ...]:
+        """For each answer that was given, provider and model it was asked of, oldest first."""
+        told = [f"{_PROVIDERS[note['program']]} {note['model']}" for note in self._notes() if "answer" in note]
+        requests = (note for note in self._requests() if note.get("answer") is not None)
+        return (*told, *(f"{note['provider']} {_model_of(note)}" for note in requests))
+
+    def at_work(self) -> int | None:
+        """The pid of the program that was started last, once it was given an answer."""
+        starts = [note for note in self._notes() if "argv" in note]
+        given = [note["at"] for note in (*self._notes(), *self._requests()) if note.get("answer") is not None]
+        return starts[-1]["pid"] if starts and any(at >= starts[-1]["at"] for at in given) else None
 
     def _notes(self) -> list[dict[str, Any]]:
         return read_notes(self.directory / "starts.ndjson") if self.directory else []
+
+    def _requests(self) -> list[dict[str, Any]]:
+        return read_notes(self.directory / "requests.ndjson") if self.directory else []
+
+
+def _model_of(request: Mapping[str, Any]) -> str:
+    """Of a request to a provider: in its body, or, where that is the provider's way, in its path."""
+    named = _MODEL_IN_PATH.search(request["path"])
+    body = request["body"]
+    return named[1] if named else str(body.get("model", "")) if isinstance(body, dict) else ""
 
 
 def missing_agents(spec: AgentSpec | None) -> str:

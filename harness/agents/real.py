@@ -87,6 +87,9 @@ def _codex_settings(base_url: str, retries: bool) -> list[str]:
         "analytics.enabled": False,
         "feedback.enabled": False,
         "otel.exporter": "none",
+        # Its commands may write to the case's own temporary directory, not to everybody's: when it ends while one of
+        # them runs, its sandbox leaves empty folders wherever they may write, a `.git` among them.
+        "sandbox_workspace_write.exclude_slash_tmp": True,
     }
     # JSON's texts, numbers and booleans are TOML's, too.
     return [word for key, value in settings.items() for word in ("-c", f"{key}={json.dumps(value)}")]

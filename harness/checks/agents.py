@@ -17,10 +17,13 @@ PRIVATE = "0700"
 
 
 def judge_starts(expect: Expectation, case: CaseEvidence) -> list[CheckResult]:
-    if expect.starts is None:
-        return []
-    found = [f"{start['provider']} {start.get('model', '')}".strip() for start in case.starts]
-    return [compared("agents started", list(expect.starts), found)]
+    results = []
+    if expect.starts is not None:
+        found = [f"{start['provider']} {start.get('model', '')}".strip() for start in case.starts]
+        results.append(compared("agents started", list(expect.starts), found))
+    if expect.asked is not None:
+        results.append(compared("models asked for", list(expect.asked), list(case.asked)))
+    return results
 
 
 def _command_lines(name: str, case: CaseEvidence) -> CheckResult:

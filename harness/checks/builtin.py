@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.evidence import CaseEvidence
+from harness.evidence import CaseEvidence, RunEvidence
 from harness.judging import judged
 from harness.results import CheckResult, Verdict
 
@@ -42,12 +42,31 @@ def _branch_names(name: str, case: CaseEvidence) -> CheckResult:
     prefix = case.branch_prefix.rstrip("/") + "/"
     problems = [f"branch {branch!r} does not begin with {prefix!r}" for branch in new if not branch.startswith(prefix)]
     problems += [f"branch {branch!r} is gone" for branch in case.branches_before if branch not in case.branches_after]
+    of_fan_outs: set[str] = set()
     for run in case.runs.values():
         named = {str(event["run_branch"]) for event in run.log.events if event.get("run_branch")}
         if len(named) > 1:
             problems.append(f"the branch of {run.name} drifted: {sorted(named)}")
         problems += [f"{run.name} speaks of branch {b!r}" for b in named if not b.startswith(prefix)]
-    return judged(name, problems, f"all new branches begin with {prefix}")
+        for branch in run.all_branches():
+            form = f"{prefix}parallel/{run.run_id}/{branch.name}"
+            of_fan_outs.add(form)
+            problems += [
+                f"{branch.name} is on git branch {b!r}, not {form!r}" for b in sorted(_git_branches(branch) - {form})
+            ]
+    problems += [
+        f"branch {branch!r} is neither {prefix}<run> nor {prefix}parallel/<run>/<fan>/<pass>/<child> of a known branch"
+        for branch in new
+        if branch.startswith(prefix) and "/" in branch.removeprefix(prefix) and branch not in of_fan_outs
+    ]
+    return judged(name, problems, f"all new branches begin with {prefix}; those of fan-outs have their one form")
+
+
+def _git_branches(branch: RunEvidence) -> set[str]:
+    """By every record of it: manifest, events, result."""
+    result = (branch.final.value if branch.final is not None else None) or {}
+    told = [branch.branch, result.get("branch"), *(event.get("run_branch") for event in branch.log.events)]
+    return {str(name) for name in told if name}
 
 
 def _no_traceback(name: str, case: CaseEvidence) -> CheckResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,7 +22,26 @@ def judge_run(expect: Expectation, run: RunEvidence, case: CaseEvidence) -> list
     for part in _PARTS:
         results += part(expect, run)
     results += _about_repository(expect, run, case)
+    return results + _about_branches(expect, run)
+
+
+def _about_branches(expect: Expectation, run: RunEvidence) -> list[CheckResult]:
+    """The same questions, of branches of fan-outs; `final` speaks of branch_result.json there."""
+    found = {branch.name: branch for branch in run.all_branches()}
+    results = []
+    for name, wanted in expect.parallel.items():
+        branch = found.get(name)
+        if branch is None:
+            there = f"there are: {', '.join(found) or 'none'}"
+            results.append(judged(f"branch {name}", [there], "there is such a branch"))
+            continue
+        told = [result for part in _PARTS for result in part(wanted, branch)]
+        results += [dataclasses.replace(result, name=f"{name}: {_of_branch(result.name)}") for result in told]
     return results
+
+
+def _of_branch(check: str) -> str:
+    return check.replace("final.json", "branch_result.json")
 
 
 def _final(expect: Expectation, run: RunEvidence) -> list[CheckResult]:

@@ -32,7 +32,7 @@ def judge_case(scenario: Scenario, case: CaseEvidence) -> list[CheckResult]:
         run = case.runs.get(name)
         if run is not None:
             results += _guarded(f"expectations of {name}", partial(judge_run, expect, run, case), name)
-        elif dataclasses.replace(expect, scratch={}, starts=None) != Expectation():
+        elif dataclasses.replace(expect, scratch={}, starts=None, asked=None) != Expectation():
             problem = f"the run {name!r} was never started"
             results.append(CheckResult(name=f"expectations of {name}", verdict=Verdict.INVALID, summary=problem))
         results += judge_scratch(expect, case)

@@ -38,6 +38,8 @@ class EngineFiles:
     output: str = "run.out"
     worktree: str = "worktree"
     restart_glob: str = "restart-*"
+    branches: str = "parallel.d"  # of fan-outs: <fan>/<pass>/<child>, each like a logs root
+    branch_result: str = "branch_result.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Ends processes: the engine, its launcher, or the launcher's whole process group.
+"""Ends processes: the engine, an agent, the engine's launcher, or the launcher's whole process group.
 
 A kill that must land at a place in the run (`between-stages`, `in-stage`) stops the engine first, reads
 its newest event while it cannot move, and only then kills or lets it go on and tries again. So the
@@ -22,9 +22,12 @@ from harness.scenario import FaultStep
 __all__ = ["kill"]
 
 LANDING_SECONDS = 8.0
+AGENT_SECONDS = 60.0  # at most the case's own time: a real program may take long to start on a busy machine
 # What was waited for has just happened: without a head start every kill would hit right behind it.
 HEAD_START_SECONDS = 0.03
-IN_STAGE_EVENTS = frozenset({"stage_attempt_start", "stage_heartbeat"})
+# With a fan-out as the newest event's node, some of its branches are on their way or have just ended.
+IN_FAN_OUT_EVENTS = frozenset({"parallel_started", "parallel_branch_started", "parallel_branch_completed"})
+IN_STAGE_EVENTS = frozenset({"stage_attempt_start", "stage_heartbeat"}) | IN_FAN_OUT_EVENTS
 # Not a place between two stages either: before the first one, between attempts of one, after the last.
 NOT_BETWEEN = IN_STAGE_EVENTS | {"", "run_started", "run_resumed", "stage_retry_sleep"}
 
@@ -32,7 +35,7 @@ NOT_BETWEEN = IN_STAGE_EVENTS | {"", "run_started", "run_resumed", "stage_retry_
 def kill(step: FaultStep, scene: Scene) -> FaultRecord:
     if step.target == "engine":
         return _kill_engine(step, scene)
-    return _kill_launcher(step, scene)
+    return _kill_agent(step, scene) if step.target == "agent" else _kill_launcher(step, scene)
 
 
 def _kill_engine(step: FaultStep, scene: Scene) -> FaultRecord:
@@ -53,6 +56,32 @@ def _kill_engine(step: FaultStep, scene: Scene) -> FaultRecord:
     return fault_record(
         "kill", name, gone, f"{engine} was alive, took SIGKILL{where}, then {_how(engine, scene, step.run)}"
     )
+
+
+def _kill_agent(step: FaultStep, scene: Scene) -> FaultRecord:
+    """In the middle of its work: it has asked its provider, and what it was answered is on its way.
+
+    SIGKILL hits the program alone, as the out-of-memory killer does; any other signal its whole group: gemini is
+    two processes, of which the first passes nothing on.
+    """
+    number = signal.Signals[f"SIG{step.signal}"]
+    scene.wait(lambda: scene.agent() is not None or scene.engine(step.run) is None, AGENT_SECONDS)
+    agent = scene.agent()
+    if agent is None:
+        return fault_record("kill", "agent", False, "no agent was alive that had been given an answer")
+    if not (send(agent, number) if number == signal.SIGKILL else _send_to_group(agent, number)):
+        return fault_record("kill", "agent", False, f"{agent} was gone before the signal, or leads no group")
+    gone = scene.wait(lambda: not alive(agent), 5.0)
+    after = "it is gone from the process table" if gone else "it is still there"
+    return fault_record("kill", "agent", gone, f"{agent} was at work, took {number.name}, then {after}")
+
+
+def _send_to_group(leader: ProcessIdentity, number: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        if alive(leader) and os.getpgid(leader.pid) == leader.pid:
+            os.killpg(leader.pid, number)
+            return True
+    return False
 
 
 def _how(engine: ProcessIdentity, scene: Scene, run: str) -> str:

@@ -18,6 +18,9 @@ class Scene(Protocol):
     def engine(self, run: str) -> ProcessIdentity | None:
         """The engine process of that run, alive; None when there is none."""
 
+    def agent(self) -> ProcessIdentity | None:
+        """The agent program that was started last, alive and with an answer to work on; None before and after."""
+
     def command(self, run: str) -> Launched | None:
         """The newest command started for that run."""
 

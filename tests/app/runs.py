@@ -90,5 +90,5 @@ def killed_in_stage(
     return copy.parent
 
 
-def resume(root: Path) -> Ran:
-    return Ran(resume_run(root, environment=os.environ, stop=StopRequest()))
+def resume(root: Path, **options: Any) -> Ran:
+    return Ran(resume_run(root, environment=os.environ, stop=StopRequest(), **options))

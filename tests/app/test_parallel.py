@@ -278,6 +278,16 @@ def test_a_resumed_run_keeps_finished_branches_and_goes_on_with_the_others(repo:
     assert [event["branch"] for event in kept] == ["a"]
 
 
+def test_a_branch_whose_engine_died_before_its_first_event_begins_with_it(repo: Path) -> None:
+    body = fan('a [tool_command="{command}"] b fan -> a -> pick fan -> b -> pick')
+    root = killed_in_stage(repo, "echo up > {ready}; sleep 600", "true", body=body)
+    progress = root / "parallel.d/fan/1/a/progress.ndjson"
+    progress.unlink()
+    assert resume(root).status == "success"
+    names = [json.loads(line)["event"] for line in progress.read_text().splitlines()]
+    assert (names[0], names.count("run_resumed")) == ("run_started", 0)
+
+
 def test_what_a_crash_left_running_in_branches_is_ended(repo: Path) -> None:
     pids = repo.parent / "pids"
     body = fan(f"""

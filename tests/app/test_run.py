@@ -317,8 +317,8 @@ def test_relative_paths_count_from_the_callers_folder(repo: Path) -> None:
 
 
 def test_a_node_without_a_handler_is_refused_with_its_place(repo: Path) -> None:
-    with pytest.raises(GraphError, match=r"graph\.dot:5:1: node b needs the handler 'wait\.human'"):
-        plan_run(request(repo, "a start -> a -> exit\nb [shape=hexagon] a -> b -> exit"))
+    with pytest.raises(GraphError, match=r"graph\.dot:5:1: node b needs the handler 'somebodys\.own'"):
+        plan_run(request(repo, 'a start -> a -> exit\nb [type="somebodys.own"] a -> b -> exit'))
 
 
 def test_a_used_run_id_and_a_used_folder_are_refused(repo: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.dot.lexer import decode_string, decoded_offsets, tokens
+from attractor.dot.lexer import decode_string, decoded_offsets, tokens, tokens_and_comments
 
 
 def _texts(text: str) -> list[str]:
@@ -56,3 +56,11 @@ def test_every_decoded_character_knows_where_it_came_from(literal: str) -> None:
 def test_the_number_of_tokens_never_exceeds_the_characters(filler: str) -> None:
     text = filler * 20_000
     assert sum(1 for _ in tokens(text)) <= len(text) + 1
+
+
+def test_comments_are_given_only_when_asked_for() -> None:
+    text = 'a // one "x"\n/* two\n */ b "// none" /* three */'
+    found = list(tokens_and_comments(text))
+    comments = [text[token.start : token.end] for token in found if "comment" in token.kind]
+    assert comments == ['// one "x"', "/* two\n */", "/* three */"]
+    assert [token for token in found if "comment" not in token.kind] == list(tokens(text))

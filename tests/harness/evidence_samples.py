@@ -14,10 +14,10 @@ PREFIX = "com.kilroy.attractor."
 CHECKOUT = CheckoutState("abc", "refs/heads/main", "i", "", "c", "", "", "f")
 
 
-def event_log(*events: dict[str, Any]) -> EventLog:
+def event_log(*events: dict[str, Any], run_id: str = RUN_ID) -> EventLog:
     """Numbered and stamped."""
     stamped = tuple(
-        {"seq": seq, "ts": "2026-01-01T00:00:00.000000Z", "run_id": RUN_ID, **event}
+        {"seq": seq, "ts": "2026-01-01T00:00:00.000000Z", "run_id": run_id, **event}
         for seq, event in enumerate(events, start=1)
     )
     return EventLog(stamped, (), present=True)
@@ -52,7 +52,7 @@ def healthy_events() -> list[dict[str, Any]]:
 
 def turns_of(log: EventLog) -> Turns:
     made = [
-        Turn(PREFIX + rule.turn_type, depth, {"event_seq": str(event["seq"])})
+        Turn(PREFIX + rule.turn_type, depth, {"event_seq": str(event["seq"]), "run_id": event["run_id"]})
         for depth, event in enumerate(log.events)
         for rule in TURN_TYPES
         if rule.wants(event)

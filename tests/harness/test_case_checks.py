@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from evidence_samples import CHECKOUT, healthy_case, healthy_run
+from fan_out_samples import healthy_branch
 
 from harness.checks import judge_case, judge_proofs
 from harness.checks.builtin import BUILTIN_CHECKS
@@ -55,11 +56,22 @@ EXPECTATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "branches": ({"branches": ("attractor/run/sample",)}, {"branches": ("attractor/run/other",)}),
     "turns": ({"turns": ("RunStarted", "RunCompleted")}, {"turns": ("RunCompleted", "RunStarted")}),
     "nothing made": ({}, {"nothing_made": True}),
+    "a branch's result": (
+        {"parallel": {"fan/1/a": Expectation(final={"outcome": equal("success")}, commits=("a (success)",))}},
+        {"parallel": {"fan/1/a": Expectation(final={"outcome": equal("fail")})}},
+    ),
+    "a branch's events": (
+        {"parallel": {"fan/1/a": Expectation(events=(parse_event_words("run_completed"),))}},
+        {"parallel": {"fan/1/a": Expectation(events=(parse_event_words("run_failed"),))}},
+    ),
+    "a branch": ({}, {"parallel": {"fan/2/a": Expectation()}}),
 }
 
 
 def judge(expect: Expectation) -> set[Verdict]:
-    run = healthy_run(contents={"run.pid": "12\n"}, tree={"work.txt": "done\n", "no.txt": None})
+    run = healthy_run(
+        contents={"run.pid": "12\n"}, tree={"work.txt": "done\n", "no.txt": None}, parallel=(healthy_branch("a"),)
+    )
     return {check.verdict for check in judge_run(expect, run, healthy_case(run))}
 
 
@@ -72,7 +84,7 @@ def test_an_expectation_that_holds_is_green_and_one_that_does_not_is_red(name: s
 
 def test_every_kind_of_expectation_is_seen_here() -> None:
     seen = {key for pair in EXPECTATIONS.values() for part in pair for key in part}
-    assert seen == {field.name for field in dataclasses.fields(Expectation)} - {"scratch", "starts"}
+    assert seen == {field.name for field in dataclasses.fields(Expectation)} - {"scratch", "starts", "asked"}
 
 
 HARMED: dict[str, CaseEvidence] = {

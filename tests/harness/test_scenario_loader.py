@@ -75,7 +75,31 @@ def test_axes_make_a_case_of_each_combination(write: Write) -> None:
     ]
 
 
+def test_several_axes_are_combined_each_for_itself(write: Write) -> None:
+    """Not every value goes with every other."""
+    text = GOOD + '[[axes]]\nhow = ["x", "y"]\nwho = ["me"]\n[[axes]]\nhow = ["x"]\nwho = ["you"]\n'
+    assert [" ".join(scenario.axes.values()) for scenario in load_scenarios(write(text))] == ["x me", "y me", "x you"]
+
+
+def test_a_command_may_have_an_environment_of_its_own(write: Write) -> None:
+    (scenario,) = load_scenarios(write(GOOD.replace("run = {}", 'run = { environment = { A = "{scratch}/x" } }')))
+    (step,) = scenario.steps
+    assert isinstance(step, CommandStep)
+    assert step.environment == {"A": "{scratch}/x"}
+
+
+def test_a_branch_of_a_fan_out_is_asked_what_a_run_is_asked(write: Write) -> None:
+    text = GOOD + '[expect.parallel."fan/1/a"]\ncommits = ["a (success)"]\nfinal = { outcome = "fail" }\n'
+    (scenario,) = load_scenarios(write(text))
+    branch = scenario.expect["run"].parallel["fan/1/a"]
+    assert (branch.commits, list(branch.final)) == (("a (success)",), ["outcome"])
+
+
 MISTAKES = {
+    "of a branch what only a run has": (
+        GOOD + '[expect.parallel."fan/1/a"]\nbranches = []\n',
+        "8: expect.parallel.fan/1/a.branches: cannot be asked of a branch, only of the whole run",
+    ),
     "unknown key": ('colour = "red"\n' + GOOD, "1: colour: unknown key 'colour'"),
     "misspelt key": (GOOD.replace("title", "titel"), "2: titel: unknown key 'titel'; did you mean 'title'?"),
     "missing key": (GOOD.replace('why = "w"\n', ""), "1: the file: 'why' is missing"),
@@ -111,7 +135,11 @@ MISTAKES = {
     ),
     "no such fault target": (
         GOOD.replace("run = {}", 'fault = { kill = "motor" }'),
-        "7: steps[1].fault.kill: can kill engine, launcher or launcher-group",
+        "7: steps[1].fault.kill: can kill engine, agent, launcher, launcher-group, not 'motor'",
+    ),
+    "a place for what is no engine": (
+        GOOD.replace("run = {}", 'fault = { kill = "agent", landing = "in-stage" }'),
+        "7: steps[1].fault.landing: only the engine can be caught at a place in the run",
     ),
     "no such matcher": (
         GOOD + "[expect]\nfinal = { status = { equal = 1 } }\n",
@@ -139,6 +167,11 @@ MISTAKES = {
         "4: graph: no such placeholder: {scrach}; did you mean 'scratch'?",
     ),
     "an axis without values": (GOOD + "[axes]\nhow = []\n", "9: axes.how: expected a list of texts"),
+    "axes without a table": ("axes = ['x']\n" + GOOD, "1: axes: expected a table or several, found a list"),
+    "axes that differ in their names": (
+        GOOD + '[[axes]]\nhow = ["x"]\n[[axes]]\nhwo = ["y"]\n',
+        "10: axes[2]: every [[axes]] has the same names: how",
+    ),
 }
 
 

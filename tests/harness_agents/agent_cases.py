@@ -71,6 +71,7 @@ class Ended:
     stderr: str
     cwd: Path
     equipment: Equipment
+    pid: int
 
 
 def start(
@@ -114,7 +115,7 @@ def run_agent(
                 os.killpg(process.pid, signal.SIGTERM)
             lines += output.read().decode(errors="replace").splitlines()
         code = process.wait()
-        return Ended(code, lines, (tmp_path / "stderr").read_text(errors="replace"), cwd, equipment)
+        return Ended(code, lines, (tmp_path / "stderr").read_text(errors="replace"), cwd, equipment, process.pid)
 
 
 def read_lines(output: Any, count: int, seconds: float = 30.0) -> list[str]:

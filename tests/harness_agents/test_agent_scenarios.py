@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from harness.agents import equipment as equipment_module
-from harness.agents.equipment import equip, missing_agents
+from harness.agents.equipment import Equipment, equip, missing_agents
 from harness.agents.spec import AgentSpec
 from harness.checks import judge_case, judge_proofs
 from harness.evidence import CaseEvidence, RunEvidence
-from harness.results import Verdict
+from harness.faults import FAULTS, Scene
+from harness.processes import ProcessIdentity, identify, until
+from harness.results import FaultRecord, Verdict
 from harness.sandbox import merged
-from harness.scenario import Scenario
+from harness.scenario import FaultKind, FaultStep, Scenario
 from harness.scenario_file import load_scenarios
 from harness.toml_table import ScenarioError
 
@@ -170,9 +173,9 @@ START: Mapping[str, Any] = {
 }
 
 
-def judged(scenario: Scenario, *starts: Mapping[str, Any], answered: tuple[str, ...] = ()) -> dict[str, Verdict]:
+def judged(scenario: Scenario, *starts: Mapping[str, Any], asked: tuple[str, ...] = ()) -> dict[str, Verdict]:
     run = RunEvidence(name="run", run_id="r", logs_root="/logs/run")
-    case = CaseEvidence(runs={"run": run}, commands=(), outcomes=(), faults=(), starts=starts, answered=answered)
+    case = CaseEvidence(runs={"run": run}, commands=(), outcomes=(), faults=(), starts=starts, asked=asked)
     return {check.name: check.verdict for check in judge_case(scenario, case)}
 
 
@@ -207,6 +210,40 @@ def test_the_order_of_starts_is_an_expectation(write: Write) -> None:
     assert judged(scenario)["agents started"] is Verdict.RED
 
 
+def test_the_models_that_were_asked_for_are_an_expectation(write: Write) -> None:
+    """What a program was told to use, and what it uses, are two things."""
+    scenario = load(write(AGENTS + '[expect]\nasked = ["openai m", "openai n"]\n'))
+    assert judged(scenario, START, asked=("openai m", "openai n"))["models asked for"] is Verdict.GREEN
+    assert judged(scenario, START, asked=("openai m", "openai m"))["models asked for"] is Verdict.RED
+
+
+def test_models_are_read_from_starts_of_fakes_and_from_requests_of_real_programs(tmp_path: Path) -> None:
+    notes = [
+        {"program": "codex", "at": 1.0, "argv": [], "pid": 7},
+        {"program": "codex", "at": 2.0, "answer": 0, "model": "told"},
+    ]
+    requests = [
+        {"provider": "google", "at": 3.0, "path": "/v1beta/models/m-1:streamGenerateContent", "body": {}, "answer": 0},
+        {"provider": "openai", "at": 4.0, "path": "/v1/responses", "body": {"model": "m-2"}, "answer": 0},
+        {"provider": "openai", "at": 5.0, "path": "/v1/models", "body": "", "answer": None},
+    ]
+    (tmp_path / "starts.ndjson").write_text("".join(json.dumps(note) + "\n" for note in notes))
+    (tmp_path / "requests.ndjson").write_text("".join(json.dumps(note) + "\n" for note in requests))
+    assert Equipment(tmp_path).asked() == ("openai told", "google m-1", "openai m-2")
+
+
+@pytest.mark.parametrize(("answered_at", "at_work"), [(0.5, None), (None, None), (1.5, 7)])
+def test_a_program_is_at_work_once_it_was_answered(
+    answered_at: float | None, at_work: int | None, tmp_path: Path
+) -> None:
+    """An answer of an earlier start is none of the newest one's."""
+    start = {"program": "codex", "at": 1.0, "argv": [], "pid": 7}
+    answer = {"provider": "openai", "at": answered_at, "path": "/v1/responses", "body": {}, "answer": 0}
+    (tmp_path / "starts.ndjson").write_text(json.dumps(start) + "\n")
+    (tmp_path / "requests.ndjson").write_text(json.dumps(answer) + "\n" if answered_at is not None else "")
+    assert Equipment(tmp_path).at_work() == at_work
+
+
 @pytest.mark.parametrize(("given", "fired"), [(0, False), (1, False), (2, True), (3, True)])
 def test_an_answer_that_was_given_is_a_proof(given: int, fired: bool, write: Write) -> None:
     scenario = load(write(AGENTS + '[[proof]]\nanswered = "openai"\ncount = 2\n'))
@@ -225,3 +262,43 @@ def test_answers_of_a_real_case_reach_the_provider_and_the_plan(tmp_path: Path) 
     assert "HTTPS_PROXY=http://127.0.0.1:9" in wrapper
     assert made.config["llm"]["cli_profile"] == "real"
     assert made.run_args == ()
+
+
+class AgentScene:
+    """As much of a case as the killing of an agent looks at."""
+
+    def __init__(self, agent: ProcessIdentity | None) -> None:
+        self.found = agent
+
+    def agent(self) -> ProcessIdentity | None:
+        return self.found
+
+    def engine(self, run: str) -> ProcessIdentity | None:
+        return self.found
+
+    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        return until(condition, seconds)
+
+
+def kill_agent(agent: ProcessIdentity | None, number: str) -> FaultRecord:
+    step = FaultStep(kind=FaultKind.KILL, target="agent", signal=number)
+    return FAULTS[step.kind](step, cast(Scene, AgentScene(agent)))
+
+
+@pytest.mark.parametrize(("number", "own_group", "code"), [("KILL", False, -9), ("TERM", True, -15)])
+def test_an_agent_is_killed_and_seen_to_be_gone(number: str, own_group: bool, code: int) -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=own_group) as process:
+        record = kill_agent(identify(process.pid), number)
+        assert (record.fired, process.wait(5)) == (True, code)
+    assert "gone from the process table" in record.proof
+
+
+def test_a_signal_for_a_group_never_hits_another_group() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        record = kill_agent(identify(process.pid), "TERM")
+        process.kill()
+    assert (record.fired, process.returncode) == (False, -9)
+
+
+def test_without_an_agent_at_work_the_kill_did_not_happen() -> None:
+    assert not kill_agent(None, "KILL").fired

@@ -68,6 +68,20 @@ def test_claude_tells_of_its_retries_and_fails_with_an_error_result(tmp_path: Pa
     assert lines[-1]["result"].startswith("API Error: 401")
 
 
+def test_claude_tells_a_usage_limit_with_the_second_it_opens_again(tmp_path: Path) -> None:
+    answer = {"http": 429, "code": "usage_limit_reached", "retry_after": 60}
+    before = time.time()
+    ended = run_agent(tmp_path, "claude", (answer,))
+    words, _, opens = spoken(ended)[-1]["result"].partition("|")
+    assert (words, ended.code) == ("Claude AI usage limit reached", 1)
+    assert before + 60 <= int(opens) <= time.time() + 61
+
+
+def test_gemini_tells_a_long_wait_in_whole_milliseconds(tmp_path: Path) -> None:
+    ended = run_agent(tmp_path, "gemini", ({"http": 429, "retry_after": 7200},), retries=False)
+    assert "retryDelayMs: 7200000," in ended.stderr
+
+
 ENDINGS: Mapping[str, tuple[Mapping[str, Any], int]] = {
     "exits without a result": ({"exit": 0}, 0),
     "exits with a code and a word": ({"exit": 3, "stderr": "out of luck"}, 3),

@@ -51,6 +51,7 @@ def test_a_gemini_stream_that_breaks_off_ends_with_exit_0_and_an_error(tmp_path:
 def test_a_start_of_a_real_agent_is_on_record(tmp_path: Path) -> None:
     ended = run_agent(tmp_path, "codex", ANSWERS["codex"]["404"], real=True)
     (start,) = ended.equipment.starts()
+    assert (start["pid"], ended.equipment.asked()) == (ended.pid, ("openai gpt-5.4",))
     assert (start["provider"], start["argv"][0], start["cwd"]) == ("openai", "exec", str(ended.cwd))
     assert ended.equipment.answered() == ("openai",)
 

@@ -128,6 +128,24 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         [f"{GATE} a [human.default_choice=nobody]"],
         [f"{GATE} a [human.default_choice={choice}]" for choice in ("exit", "Yes", "Y", '"[Y] Yes"')],
     ),
+    "human_timeout_default": (
+        [f"{GATE} a [timeout=60s]"],
+        [
+            GATE,
+            f"{GATE} a [timeout=60s, human.default_choice=exit]",
+            f"{GATE} a [timeout=60s, retry_target=a]",
+            f'{GATE} a [timeout=60s]; b [prompt=x]; a -> b [condition="outcome=fail"]; b -> exit',
+            f"{LINE} a [timeout=60s]",
+        ],
+    ),
+    "human_type_fits": (
+        [f"{GATE} a [human.type=yes_no]", f"{GATE} a [human.type=confirmation]; b [prompt=x]; a -> b -> exit"],
+        [
+            f"{GATE} a [human.type=confirmation]",
+            f"{GATE} a [human.type=freeform]",
+            f"{GATE} a [human.type=yes_no]; b [prompt=x]; a -> b [label=No]; b -> exit",
+        ],
+    ),
     "human_key_unique": (
         [f'{GATE} a -> exit [label="Y) Yet another"]'],
         [f'{GATE} a -> exit [label="[N] No"]', f'{GATE} a -> exit [label="Yes but later"]'],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -15,7 +16,13 @@ __all__ = ["Claude"]
 
 TERMINATED = 143
 _RETRIED = (408, 409, 429, 500, 502, 503, 504, 529)
-_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 _KINDS = {401: "authentication_failed", 429: "rate_limit"}
 FIRST_DELAY_SECONDS = 0.05
 COST_PER_TOKEN_USD = 0.00001
@@ -97,6 +104,9 @@ class Claude:
         most = int(os.environ.get("CLAUDE_CODE_MAX_RETRIES", "10")) + 1
         if status is None:
             return Failure("API Error: Connection error.", tries=most, delay=FIRST_DELAY_SECONDS)
+        if answer.get("code") == "usage_limit_reached":
+            opens_again = math.ceil(time.time() + answer.get("retry_after", 3600))
+            return Failure(f"Claude AI usage limit reached|{opens_again}", status=status)
         kind = answer.get("code") or _TYPES.get(status, "api_error")
         error = {"type": kind, "message": answer.get("message") or f"scripted {status}"}
         text = f"API Error: {status} {json.dumps({'type': 'error', 'error': error}, separators=(',', ':'))}"

@@ -120,7 +120,7 @@ class Gemini:
             return
         warn(f"Error when talking to Gemini API _ApiError: {failure.message}")
         if failure.retry_after:
-            warn(f"  retryDelayMs: {failure.retry_after * 1000:g},")
+            warn(f"  retryDelayMs: {round(failure.retry_after * 1000)},")
         if failure.status:
             warn(f"  status: {failure.status}\n}}")
         self._result(status="error", error={"type": "unknown", "message": failure.message})

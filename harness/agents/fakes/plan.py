@@ -35,6 +35,7 @@ class Plan:
         self.retries: bool = data.get("retries", True)
         self._places = data["places"]
         self._records = data["records"]
+        self._model = ""
 
     def take(self, prompt: str) -> dict[str, Any]:
         """The next answer for that prompt; the last one for ever."""
@@ -51,12 +52,13 @@ class Plan:
             file.truncate(0)
             file.write(json.dumps(places))
         answer: dict[str, Any] = answers[min(place, len(answers) - 1)]
-        self._note({"answer": self._numbers[id(answer)]})
+        self._note({"answer": self._numbers[id(answer)], "model": self._model})
         return answer
 
     def record(self, argv: list[str], **facts: Any) -> None:
         """Names of the environment, never its values, but for the directories that matter."""
         state = state_directory(self.program)
+        self._model = facts.get("model", "")
         facts = {
             "argv": argv,
             "cwd": os.getcwd(),

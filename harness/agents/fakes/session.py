@@ -69,7 +69,8 @@ def record_only(program: str, plan_path: str, argv: list[str]) -> None:
         model = parse(program, argv)["--model"]
     except Refused as why:
         refused = str(why)
-    Plan(plan_path, program).record(argv, refused=refused, model=model)
+    # The shell that has started us becomes the program.
+    Plan(plan_path, program).record(argv, refused=refused, model=model, pid=os.getppid())
 
 
 def _is_question(argv: list[str]) -> bool:

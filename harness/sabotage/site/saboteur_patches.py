@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 Patch = Callable[[ModuleType], None]
+ENOUGH_BYTES = 1_000_000  # of an agent's output, for one who thinks so
 SLOW_DISK_SECONDS = 0.1  # many times what a stage takes, so that a kill between stages lands in it
 
 
@@ -106,7 +108,7 @@ def _only_the_parent(_real: Any) -> Callable[..., Any]:
 
 
 def _nothing_ended(_real: Any) -> Callable[..., Any]:
-    return lambda token, *, grace_seconds: ()
+    return lambda token, **_more: ()
 
 
 def _in_place(_real: Any) -> Callable[..., Any]:
@@ -177,6 +179,19 @@ def _exit_code_only(real: Any) -> Callable[..., Any]:
     return judge
 
 
+def _signal_is_an_end(real: Any) -> Callable[..., Any]:
+    def judge(profile: Any, ending: Any, *more: Any) -> Any:
+        judgement = real(profile, ending, *more)
+        by_signal = ending.exit_code is not None and not 0 <= ending.exit_code <= 128
+        return replace(judgement, ok=True, kind=None, failure_class=None, reason="") if by_signal else judgement
+
+    return judge
+
+
+def _reset_unheard(real: Any) -> Callable[..., Any]:
+    return lambda *args: replace(real(*args), retry_after_seconds=None)
+
+
 def _classed(name: str, phrase: str = "") -> Callable[[Any], Callable[..., Any]]:
     """Failures whose reason holds the phrase are of that class."""
 
@@ -196,6 +211,78 @@ def _model_unseen(real: Any) -> Callable[..., Any]:
     return lambda *args: replace(real(*args), ok=True)
 
 
+def _first_problem_only(real: Any) -> Callable[..., Any]:
+    def run_preflight(*args: Any) -> Any:
+        preflight = real(*args)
+        told = preflight.problems[:1]
+        return replace(preflight, checks=tuple(check for check in preflight.checks if check.ok or check in told))
+
+    return run_preflight
+
+
+def _never_over(_real: Any) -> Callable[..., Any]:
+    return lambda *_args: False
+
+
+def _no_stronger_model(_real: Any) -> Callable[..., Any]:
+    return lambda _node: []
+
+
+def _without_limit(_real: Any) -> Callable[..., Any]:
+    return lambda _context, _limits: ""
+
+
+def _in_the_checkout(real: Any) -> Callable[..., Any]:
+    """The engine is started in the user's checkout."""
+    return lambda **fields: real(**fields | {"worktree": Path.cwd()})
+
+
+def _strays_stay(real: Any) -> Callable[..., Any]:
+    return lambda *args, **more: real(*args, **more | {"end_strays": False})
+
+
+def _found_from_the_worktree(real: Any) -> Callable[..., Any]:
+    """A workspace that looks for its repository at each commit, as a git program without --git-dir does."""
+    library = real.__init__.__globals__["pygit2"]
+
+    class Sabotaged(real):  # type: ignore[misc]  # a class known only at run time
+        def _write_tree(self) -> Any:
+            self._repo = library.Repository(str(self._worktree))
+            return super()._write_tree()
+
+    return Sabotaged
+
+
+def _only_the_beginning(real: Any) -> Callable[..., Any]:
+    class Sabotaged(real):  # type: ignore[misc]
+        def _feed(self, line: bytes) -> None:
+            self._fed = getattr(self, "_fed", 0) + len(line)
+            if self._fed < ENOUGH_BYTES:
+                super()._feed(line)
+
+    return Sabotaged
+
+
+def _text_only(real: Any) -> Callable[..., Any]:
+    class Sabotaged(real):  # type: ignore[misc]
+        def _feed(self, line: bytes) -> None:
+            if "\ufffd" in line.decode():
+                raise ValueError("a character that cannot be read")
+            super()._feed(line)
+
+    return Sabotaged
+
+
+def _words_anywhere(real: Any) -> Callable[..., Any]:
+    class Sabotaged(real):  # type: ignore[misc]
+        def _feed(self, line: bytes) -> None:
+            if b"401 Unauthorized" in line:
+                raise PermissionError("credentials are not accepted")
+            super()._feed(line)
+
+    return Sabotaged
+
+
 def _relative_state_root(real: Any) -> Callable[..., Any]:
     def make_state_root(*args: Any) -> Any:
         root = real(*args)
@@ -206,6 +293,54 @@ def _relative_state_root(real: Any) -> Callable[..., Any]:
 
 def _never_stalled(real: Any) -> Callable[..., Any]:
     return lambda *args, **more: real(*args, **more | {"stall_seconds": None})
+
+
+def _parallel_prefix_lost(real: Any) -> Callable[..., Any]:
+    return lambda _prefix, *names: real("", *names).lstrip("/")
+
+
+def _default_prefix_at_resume(real: Any) -> Callable[..., Any]:
+    return lambda *names: "attractor/run" if "resume" in sys.argv else real(*names)
+
+
+def _finished_again(real: Any) -> Callable[..., Any]:
+    """Nothing is known of an earlier life, so what it has left is cleared away."""
+    place_of = real.finished.__globals__["_place"]
+
+    class Sabotaged(real):  # type: ignore[misc]
+        def finished(self, plan: Any) -> None:
+            place_of(plan).checkpoint.unlink(missing_ok=True)
+
+    return Sabotaged
+
+
+def _losers_run_on(real: Any) -> Callable[..., Any]:
+    world = real._end_where_decided.__globals__
+
+    class Sabotaged(real):  # type: ignore[misc]
+        def _end_where_decided(self) -> None:
+            if world["decided"](list(self._results.values()), *world["_policies"](self.stage)):
+                for index in list(self._running):
+                    del self._running[index]
+                    self._record(index, self._without_end(index, "the other branches have decided"))
+            super()._end_where_decided()
+
+        def __exit__(self, *_error: Any) -> None:
+            """Neither joins the threads nor closes what they write to."""
+
+    return Sabotaged
+
+
+def _last_class(real: Any) -> Callable[..., Any]:
+    return lambda results: replace(real(results), failure_class=results[-1].failure_class)
+
+
+def _visit_alone(real: Any) -> Callable[..., Any]:
+    class Sabotaged(real):  # type: ignore[misc]
+        def _plans(self, stage: Any) -> Any:
+            return [replace(plan, pass_name=str(stage.visit)) for plan in super()._plans(stage)]
+
+    return Sabotaged
 
 
 PATCHES: dict[str, dict[str, Patch]] = {
@@ -225,12 +360,35 @@ PATCHES: dict[str, dict[str, Patch]] = {
     "leftovers-live-on": {"attractor.app.resume": replacing("end_run", _nothing_ended)},
     "prefix-lost-at-resume": {"attractor.app.resume": replacing("read_manifest", _without_prefix)},
     "cxdb-optional": {"attractor.app.start": replacing("pass_preflight", _without_cxdb)},
-    "exit-code-only": {"attractor.handlers.codergen": replacing("judge", _exit_code_only)},
+    "exit-code-only": {"attractor.handlers.agent_program": replacing("judge", _exit_code_only)},
+    "killed-is-done": {"attractor.handlers.agent_program": replacing("judge", _signal_is_an_end)},
+    "reset-unheard": {"attractor.handlers.agent_program": replacing("judge", _reset_unheard)},
+    "auth-is-transient": {"attractor.handlers.agent_program": replacing("judge", _classed("transient_infra"))},
+    "high-demand-missed": {
+        "attractor.handlers.agent_program": replacing("judge", _classed("deterministic", "high demand"))
+    },
+    "no-failover": {"attractor.handlers.codergen": replacing("_goes_over", _never_over)},
+    "same-model-again": {"attractor.handlers.codergen": replacing("escalation_models", _no_stronger_model)},
+    "spending-unlimited": {
+        "attractor.engine.loop": replacing("over_limit", _without_limit),
+        "attractor.handlers.codergen": replacing("over_limit", _without_limit),
+    },
     "no-model-check": {"attractor.app.preflight": replacing("_check_model", _model_unseen)},
-    "relative-state-root": {"attractor.handlers.codergen": replacing("make_state_root", _relative_state_root)},
-    "auth-is-transient": {"attractor.handlers.codergen": replacing("judge", _classed("transient_infra"))},
-    "high-demand-missed": {"attractor.handlers.codergen": replacing("judge", _classed("deterministic", "high demand"))},
-    "output-is-progress": {"attractor.handlers.codergen": replacing("StreamFollower", _never_stalled)},
+    "one-mistake-at-a-time": {"attractor.app.preflight": replacing("run_preflight", _first_problem_only)},
+    "relative-state-root": {"attractor.handlers.agent_program": replacing("make_state_root", _relative_state_root)},
+    "works-in-the-checkout": {"attractor.handlers.codergen": replacing("AgentRequest", _in_the_checkout)},
+    "git-by-its-file": {"attractor.workspace.commits": replacing("GitWorkspace", _found_from_the_worktree)},
+    "strays-stay": {"attractor.handlers.agent_program": replacing("run_command", _strays_stay)},
+    "output-is-progress": {"attractor.handlers.agent_program": replacing("StreamFollower", _never_stalled)},
+    "only-the-beginning-read": {"attractor.handlers.agent_program": replacing("StreamFollower", _only_the_beginning)},
+    "words-anywhere": {"attractor.handlers.agent_program": replacing("StreamFollower", _words_anywhere)},
+    "text-only": {"attractor.handlers.agent_program": replacing("StreamFollower", _text_only)},
+    "parallel-prefix-lost": {"attractor.workspace.names": replacing("parallel_branch", _parallel_prefix_lost)},
+    "prefix-lost-in-resumed-fan-outs": {"attractor.app.life": replacing("prefix_of", _default_prefix_at_resume)},
+    "pass-is-the-visit": {"attractor.handlers.parallel": replacing("ParallelHandler", _visit_alone)},
+    "finished-branches-again": {"attractor.app.branches": replacing("Branches", _finished_again)},
+    "losers-run-on": {"attractor.handlers.parallel": replacing("_FanOut", _losers_run_on)},
+    "last-branch-decides": {"attractor.handlers.fan_in": replacing("all_failed", _last_class)},
     "relative-root": {
         "attractor.cli.run": replacing("absolute", _path_as_given),
         "attractor.app.request": replacing("_logs_root", _as_given),

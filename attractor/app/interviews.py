@@ -1,0 +1,39 @@
+"""Who asks a run's people: approval by itself, the embedding program's interviewer, or the run's own desk."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from attractor.contracts import Interviewer
+from attractor.human import AutoApproveInterviewer, Console, DeskInterviewer, has_console
+from attractor.rundir import Layout, rfc3339
+
+
+def choose_interviewer(layout: Layout, given: Interviewer | None, *, auto_approve: bool) -> Interviewer:
+    """`layout` is the run's base logs root. Without anything else, people are asked by question files alone."""
+    if auto_approve:
+        return AutoApproveInterviewer()
+    return given or desk(layout)
+
+
+def desk(layout: Layout, write: Callable[[str], None] | None = None) -> DeskInterviewer:
+    """The run's desk: its question files, and with `write` (shows a text there) the terminal, where there is one."""
+    console = Console(write) if write is not None and has_console() else None
+    return DeskInterviewer(layout, timestamp, console, person())
+
+
+def timestamp() -> str:
+    return rfc3339(datetime.now(UTC))
+
+
+def person() -> str:
+    """`user@host` of this process."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
