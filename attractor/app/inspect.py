@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from attractor.contracts import USAGE_COST, USAGE_TOKENS
 from attractor.errors import RunDirectoryError
+from attractor.human import answer_command
 from attractor.rundir import (
     Event,
     Final,
@@ -80,13 +80,12 @@ class RunView:
 
     def questions_json(self) -> list[dict[str, Any]]:
         """The open questions with the command that answers each."""
-        command = f"attractor answer --logs-root {shlex.quote(str(self.layout.root))}"
         return [
             {
                 **one.question.to_json(),
                 "asked_at": one.asked_at,
                 "rejected": one.rejected,
-                "answer_command": f"{command} {one.question.id} {'CHOICE' if one.question.options else '--text TEXT'}",
+                "answer_command": answer_command(self.layout, one.question),
             }
             for one in self.questions
         ]

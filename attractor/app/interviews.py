@@ -8,8 +8,8 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from attractor.contracts import Interviewer
-from attractor.human import AutoApproveInterviewer, Console, DeskInterviewer, has_console
+from attractor.contracts import Interviewer, Question
+from attractor.human import AutoApproveInterviewer, Console, DeskInterviewer, choices_line, has_console
 from attractor.rundir import Layout, rfc3339
 
 
@@ -20,10 +20,17 @@ def choose_interviewer(layout: Layout, given: Interviewer | None, *, auto_approv
     return given or desk(layout)
 
 
-def desk(layout: Layout, write: Callable[[str], None] | None = None) -> DeskInterviewer:
-    """The run's desk: its question files, and with `write` (shows a text there) the terminal, where there is one."""
+def desk(layout: Layout, write: Callable[[str], None] | None = None, *, quiet: bool = True) -> DeskInterviewer:
+    """The run's desk: its question files, and with `write` (shows a text on standard error) the terminal, where there
+    is one. Where there is none, `quiet` off still says what is asked.
+    """
     console = Console(write) if write is not None and has_console() else None
-    return DeskInterviewer(layout, timestamp, console, person())
+
+    def announce(question: Question, command: str) -> None:
+        if write is not None and not quiet:
+            write(f"ask  {question.id}  {question.text}  {choices_line(question)}\n     answer with: {command}\n")
+
+    return DeskInterviewer(layout, timestamp, console, person(), announce)
 
 
 def timestamp() -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from attractor.app.history import History, read_history, reconcile, resumed_fields
+from attractor.app.history import History, read_history, reconcile, resumed_fields, started_fields
 from attractor.app.inspect import checkpointed_commit, newest_root
 from attractor.app.interviews import choose_interviewer
 from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, final_of
@@ -25,7 +25,7 @@ from attractor.contracts import CrashObserver, EventName, FailureClass, Intervie
 from attractor.cxdb import RunFacts, turns_of
 from attractor.engine import Ending
 from attractor.errors import AttractorError, CxdbError, CxdbUnreachable, GraphError, RunDirectoryError
-from attractor.graph import Graph
+from attractor.graph import FAN_IN, FAN_OUT, Graph, join_of
 from attractor.processes import StopRequest, end_run
 from attractor.rundir import (
     CheckpointStore,
@@ -203,6 +203,8 @@ def _revive(
     if state.restart_count:
         events.mirror_into(current)
     turns = open_journal(manifest, peer, events, layout)
+    if events.seq == 0:  # killed before its first event: its history begins here
+        events.emit(EventName.RUN_STARTED, **started_fields(manifest))
     reconcile(events, state, current, history)
     events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, final))
     turns.flush()
@@ -292,8 +294,16 @@ def _watched_for_remaking(layout: Layout, manifest: Manifest) -> Iterator[None]:
 def _rerun_failed_node(graph: Graph, state: RunState, final: Final | None, current: Layout) -> None:
     """After a failure, the node that failed is next. Saved, so that a crash before it finishes does not lose it."""
     if final is not None and final.status == "fail" and final.failed_node in graph.nodes:
-        state.next_node = final.failed_node
+        state.next_node = _where_to_begin(graph, state, final.failed_node)
         CheckpointStore(current).save(state, None)
+
+
+def _where_to_begin(graph: Graph, state: RunState, failed_node: str) -> str:
+    """The node that failed; for a fan-in whose branches all failed, the fan-out: choosing again changes nothing."""
+    if graph.nodes[failed_node].handler_type != FAN_IN:
+        return failed_node
+    fan_outs = (node_id for node_id in reversed(state.completed_nodes) if graph.nodes[node_id].handler_type == FAN_OUT)
+    return next((node_id for node_id in fan_outs if join_of(graph, node_id) == failed_node), failed_node)
 
 
 def _keep_old_final(layout: Layout, current: Layout, resumes: int) -> None:

@@ -13,7 +13,7 @@ import click
 from attractor.app import RunStatus, RunView, view_run
 from attractor.cli.output import say
 from attractor.cli.paths import absolute, read_graph
-from attractor.cli.trace import Trace, trace_of
+from attractor.cli.trace import NodeState, Trace, trace_of
 from attractor.errors import RunDirectoryError, UsageError
 from attractor.lint import validate_text
 from attractor.rundir import Event, Layout, branch_layouts, read_events
@@ -28,7 +28,11 @@ _SHOWN_REASON = 160
 @click.option(
     "-o", "--output", required=True, metavar="F", help="Where to draw; .svg, .png or .pdf decides the format."
 )
-@click.option("--logs-root", metavar="L", help="Colour it by this run, or by one of its restart-<n> folders.")
+@click.option(
+    "--logs-root",
+    metavar="L",
+    help="Colour it by this run, or by a part of it: a restart-<n> folder, a branch, a child.",
+)
 def graph(graph_path: str | None, output: str, logs_root: str | None) -> int:
     """Draw a graph with Graphviz; with --logs-root as a run has gone through it, G by default its own."""
     kind = Path(output).suffix.lstrip(".").lower()
@@ -58,15 +62,21 @@ def graph(graph_path: str | None, output: str, logs_root: str | None) -> int:
 
 
 class _Round:
-    """A run, or one round of it: then `number` is the loop restart's, and its folder's events are all that counts."""
+    """A run; or a part of one that has a folder of its own: a round (a loop restart), a branch, a manager's child.
+
+    A part has no lock: whether anybody is at work on it is its run's to say.
+    """
 
     def __init__(self, root: Path) -> None:
+        self.layout = Layout(root)
         match = _RESTART_FOLDER.fullmatch(root.name)
         is_round = match is not None and Layout(root.parent).manifest.exists()
         self.number = int(match.group(1)) if match is not None and is_round else 0
-        self.base = Layout(root.parent) if is_round else Layout(root)
-        self.layout = Layout(root)
+        self.base = Layout(root.parent) if is_round else self.layout
         self.view: RunView = view_run(self.base.root)
+        owner = _owner_of(self.base)
+        self._is_part = owner is not None
+        self._works = (view_run(owner.root) if owner is not None else self.view).status is RunStatus.RUNNING
 
     def graph_text(self) -> bytes:
         """The run's own copy of its graph."""
@@ -79,14 +89,14 @@ class _Round:
             ) from error
 
     def trace(self) -> Trace:
-        logs = [self.layout, *branch_layouts(self.layout)]
+        logs = [self.layout, *_own_branches(self.layout)]
         events = heapq.merge(*(_events(number, log) for number, log in enumerate(logs)), key=_time)
         return trace_of(events, now=datetime.now(UTC) if self._is_alive() else None)
 
     def caption(self, trace: Trace) -> str:
         """Who, how it ended or stands, how long; why, on a second line."""
         name = f"{self.view.manifest.run_id}, restart {self.number}" if self.number else self.view.manifest.run_id
-        words = [f"{name}: {self.view.status.value}" if self._is_newest() else name]
+        words = [f"{name}: {self._status()}" if self._is_newest() else name]
         if trace.restarts and not self.number:
             words.append(f"{trace.restarts} restart{'s' * (trace.restarts != 1)}")
         if trace.started:
@@ -96,11 +106,37 @@ class _Round:
         shown = reason if len(reason) <= _SHOWN_REASON else f"{reason[:_SHOWN_REASON]}…"
         return ", ".join(words) + (f"\n{shown}" if shown else "")
 
+    def _status(self) -> str:
+        if not self._is_part:
+            return self.view.status.value
+        if self.base.branch_result.exists():
+            return "finished"
+        return RunStatus.RUNNING.value if self._works else NodeState.INTERRUPTED.value
+
     def _is_newest(self) -> bool:
         return not self.number or not self.base.restart(self.number + 1).root.is_dir()
 
     def _is_alive(self) -> bool:
-        return self.view.status is RunStatus.RUNNING and self._is_newest()
+        return self._works and self._is_newest() and not (self._is_part and self.base.branch_result.exists())
+
+
+def _owner_of(layout: Layout) -> Layout | None:
+    """The run that a branch's or child's folder belongs to; None for a run's own."""
+    folders = [parent.parent for parent in layout.root.parents if parent.name == layout.branches.name]
+    if not folders:
+        return None
+    outermost = folders[-1]
+    return Layout(outermost.parent if _RESTART_FOLDER.fullmatch(outermost.name) else outermost)
+
+
+def _own_branches(layout: Layout) -> Iterator[Layout]:
+    """The branches that walk this graph. A manager's child has a graph of its own, and so have all below it."""
+    others: list[Path] = []
+    for branch in branch_layouts(layout):
+        if branch.graph.exists() or any(branch.root.is_relative_to(root) for root in others):
+            others.append(branch.root)
+        else:
+            yield branch
 
 
 def _events(number: int, layout: Layout) -> Iterator[tuple[int, Event]]:

@@ -48,6 +48,7 @@ _LOOKS: Final[dict[NodeState, _Look]] = {
     NodeState.SKIPPED: _Look("#e4e4e4", "#6e6e6e"),
     NodeState.CANCELED: _Look("#ffe3bf", "#b36200", "filled,dashed"),
     NodeState.RUNNING: _Look("#cfe3ff", "#1a56b0", width="2.6"),
+    NodeState.WAITING: _Look("#e3d6ff", "#6a3db8", width="2.6"),
     NodeState.INTERRUPTED: _Look("#ffe3bf", "#b36200", "filled,dashed", "2.2"),
     NodeState.NOT_REACHED: _Look("#ffffff", "#a0a0a0"),
 }

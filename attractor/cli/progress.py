@@ -31,9 +31,7 @@ def _heartbeat(event: Event) -> str:
 
 def _asked(event: Event) -> str:
     choices = ", ".join(f"[{option['key']}] {option['label']}" for option in event.get("options", []))
-    return (
-        f"ask  {event['node_id']}  {event['text']}  {choices or 'any text'}  (attractor answer {event['question_id']})"
-    )
+    return f"ask  {event['question_id']}  {event['text']}  {choices or 'any text'}"
 
 
 def _answered(event: Event) -> str:
@@ -73,5 +71,5 @@ def line_of(event: Event) -> str | None:
 def show(event: Event, _line: bytes) -> None:
     """An `EventLog` listener that prints, as long as there is somebody to print for."""
     line = line_of(event)
-    if line is not None:
+    if line is not None and event["event"] != "interview_started":  # whoever asks has shown it, in branches too
         say(line)

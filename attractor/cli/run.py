@@ -91,7 +91,7 @@ def run(**options: Any) -> int:
         stop=stop,
         on_owned=lambda: _owned(plan),
         on_events=_shower(options["quiet"]),
-        interviewer=desk(plan.layout, write),
+        interviewer=desk(plan.layout, write, quiet=options["quiet"]),
     )
     return _report(result, stop, as_json=options["as_json"])
 
@@ -114,7 +114,7 @@ def resume(logs_root: str, auto_approve: bool, quiet: bool, as_json: bool) -> in
         environment=_environment(),
         stop=stop,
         on_events=_shower(quiet),
-        interviewer=desk(Layout(root), write),
+        interviewer=desk(Layout(root), write, quiet=quiet),
         auto_approve=auto_approve,
     )
     return _report(result, stop, as_json=as_json)

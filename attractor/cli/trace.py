@@ -32,6 +32,7 @@ class NodeState(StrEnum):
     SKIPPED = "skipped"
     CANCELED = "canceled"
     RUNNING = "running"
+    WAITING = "waiting for an answer"  # running, and it is a person's turn
     INTERRUPTED = "interrupted"  # it was running when the engine went away
     NOT_REACHED = "not reached"
 
@@ -80,6 +81,9 @@ class Trace:
 
 # A jump that only names where branches meet: their own last edges lead there.
 _JOIN_RULE = "join"
+_QUESTION_EVENTS = frozenset(
+    {EventName.INTERVIEW_STARTED, EventName.INTERVIEW_TIMEOUT, EventName.INTERVIEW_COMPLETED},
+)
 _JUMP_RULES = frozenset({"retry_target", "fallback_retry_target", "goal_gate"})
 
 
@@ -108,6 +112,7 @@ class _Tracer:
         self._trace = Trace()
         self._open: dict[str, int] = {}  # node -> the log that has its attempt
         self._since: dict[str, datetime] = {}  # node -> when that attempt began
+        self._asks: dict[str, bool] = {}
         self._ended: dict[str, NodeState] = {}  # how its last attempt ended, saved or not
 
     def take(self, log: int, event: Event) -> None:
@@ -126,6 +131,8 @@ class _Tracer:
             self._edge(event)
         elif name == EventName.PARALLEL_BRANCH_STARTED:
             trace.edges[EdgeKey(event["node_id"], _target_of(event["branch"]))] += 1
+        elif name in _QUESTION_EVENTS:
+            self._asks[event["node_id"]] = name == EventName.INTERVIEW_STARTED
         elif name == EventName.LOOP_RESTART:
             trace.restarts += 1
         elif name == EventName.RUN_RESUMED:
@@ -137,7 +144,8 @@ class _Tracer:
             self._node(node_id).state = state
         for node_id in self._open:
             node = self._node(node_id)
-            node.state = NodeState.INTERRUPTED if self._now is None else NodeState.RUNNING
+            running = NodeState.WAITING if self._asks.get(node_id) else NodeState.RUNNING
+            node.state = NodeState.INTERRUPTED if self._now is None else running
             if self._now is not None:
                 node.duration_ms += max(0.0, (self._now - self._since[node_id]).total_seconds() * 1000)
         return self._trace
@@ -152,6 +160,7 @@ class _Tracer:
             node.duration_ms, node.reason = 0.0, ""
         node.attempts = event["attempt"]
         self._open[node_id] = log
+        self._asks.pop(node_id, None)
         self._since[node_id] = datetime.fromisoformat(event["ts"])
 
     def _end(self, event: Event) -> None:

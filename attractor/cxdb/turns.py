@@ -153,6 +153,23 @@ def _retry(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
     return [("StageRetrying", _common(event) | copied)]
 
 
+def _interview_started(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    asked = {"question_id": event["question_id"], "question_text": event["text"], "question_type": event["type"]}
+    return [("InterviewStarted", _common(event) | {"node_id": event["node_id"]} | asked)]
+
+
+def _interview_timeout(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    copied = {key: event[key] for key in ("node_id", "question_id")}
+    return [("InterviewTimeout", _common(event) | copied | {"duration_ms": round(event["duration_ms"])})]
+
+
+def _interview_completed(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    copied = {key: event[key] for key in ("node_id", "question_id")}
+    answer = {"answer_value": event["answer"], "answer_label": event.get("label"), "answer_text": event.get("text")}
+    by = {"answered_by": event.get("by"), "answered_who": event.get("who"), "duration_ms": round(event["duration_ms"])}
+    return [("InterviewCompleted", _common(event) | copied | answer | by)]
+
+
 def _checkpoint(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
     node = {"node_id": event["node_id"]}
     saved = _common(event) | node | {"checkpoint_path": event["checkpoint_path"], "cxdb_context_id": facts.context_id}
@@ -186,6 +203,9 @@ _MAKERS: Final[dict[str, _Maker]] = {
     EventName.STAGE_ATTEMPT_START: _stage_start,
     EventName.STAGE_ATTEMPT_END: _stage_end,
     EventName.STAGE_RETRY_SLEEP: _retry,
+    EventName.INTERVIEW_STARTED: _interview_started,
+    EventName.INTERVIEW_TIMEOUT: _interview_timeout,
+    EventName.INTERVIEW_COMPLETED: _interview_completed,
     EventName.CHECKPOINT_SAVED: _checkpoint,
     EventName.LOOP_RESTART: _loop_restart,
     EventName.LOOP_RESTART_BLOCKED: _loop_restart,

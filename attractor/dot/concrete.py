@@ -1,4 +1,4 @@
-"""A graph file as it is written: statements with their comments, in canonical spelling, without any layout.
+"""Reads a graph file as it is written: entries with their comments, in canonical spelling, without any layout.
 
 Rules kept here:
 - Every comment of the file hangs on exactly one part, in the order of the file.
@@ -10,68 +10,14 @@ Rules kept here:
 Must not know: line length, indentation.
 """
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
-
 from attractor.dot.lexer import END, NUMBER, ODD_WORD, STRING, WORD, decode_string
+from attractor.dot.parts import Attribute, Block, Brace, Chain, Entry, Part
 from attractor.dot.spelling import IsText, spelled_id, spelled_key, spelled_value
 from attractor.dot.trivia import Comment, Gap, Lexeme, lexemes, split_gap
 from attractor.errors import InternalError
 
-__all__ = ["Attribute", "Block", "Brace", "Chain", "Entry", "Part", "concrete_entries"]
+__all__ = ["concrete_entries"]
 
-
-@dataclass(slots=True, eq=False, repr=False)
-class Part:
-    """A piece of text with the comments around it: above it, before and after it on its line, at the line's end."""
-
-    text: str = ""
-    above: tuple[Comment, ...] = ()
-    before: tuple[Comment, ...] = ()
-    after: tuple[Comment, ...] = ()
-    trailing: tuple[Comment, ...] = ()
-    after_blank: bool = False
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Attribute(Part):
-    """`text` is `key=`, and the value is one piece, or several that `+` joins."""
-
-    pieces: list[Part] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Block:
-    """The inside of `[...]`: comments behind the `[`, attributes, comments above the `]`."""
-
-    opening: tuple[Comment, ...] = ()
-    attributes: list[Attribute] = field(default_factory=list)
-    closing: tuple[Comment, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.opening or self.attributes or self.closing)
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Chain(Part):
-    """A node, an edge chain, or a keyword with defaults. `nodes` are its ids; its own `text` is empty, its own comments
-    are those of the whole statement.
-    """
-
-    nodes: list[Part] = field(default_factory=list)
-    block: Block | None = None
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Brace(Part):
-    """`digraph G {`, `subgraph s {` or `}`; `depth` counts what is open around it."""
-
-    depth: int = 0
-    opens: bool = True
-
-
-Entry: TypeAlias = Chain | Attribute | Brace | Part  # a bare Part has no text: comments at the end of the file
 
 _DEFAULT_TARGETS = frozenset({"graph", "node", "edge"})
 
@@ -217,7 +163,7 @@ class _Reader:
         name, lexeme = self._rest_of_name(chain, first)
         if self._here.kind == "=":
             attribute = Attribute(name, chain.above, chain.before, after_blank=chain.after_blank)
-            self._value(attribute)
+            self._value(attribute, first.kind)
             self._append(attribute)
             if self._here.kind == ",":
                 self._separator(attribute, ends_line=True)
@@ -285,14 +231,14 @@ class _Reader:
         attribute = Attribute()
         first = self._begin(attribute, previous)
         attribute.text, _ = self._rest_of_name(attribute, first)
-        self._value(attribute)
+        self._value(attribute, first.kind)
         return attribute
 
-    def _value(self, attribute: Attribute) -> None:
-        """From the `=` past the value; `attribute.text` is the bare key and becomes all that precedes the value."""
+    def _value(self, attribute: Attribute, key_kind: str) -> None:
+        """From the `=` past the value; `attribute.text` is the decoded key and becomes all that precedes the value."""
         key = attribute.text
         self._expect("=")
-        words = [spelled_key(key), *self._inline_before(), "="]
+        words = [spelled_key(key_kind, key), *self._inline_before(), "="]
         comments = len(words) > 2
         lexeme = self._take()
         inline = self._inline_before()

@@ -15,7 +15,7 @@ Must not know: tokens.
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from attractor.dot.concrete import Attribute, Block, Brace, Chain, Entry, Part
+from attractor.dot.parts import Attribute, Block, Brace, Chain, Entry, Part
 from attractor.dot.trivia import Comment
 
 __all__ = ["LINE_LENGTH", "laid_out"]

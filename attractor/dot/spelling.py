@@ -6,6 +6,8 @@ Rules kept here:
   looks with its second word. Other values (`shape=box`, `max_retries=3`, `goal_gate=true`) stand bare where Graphviz's
   own programs can read them bare. They cannot read `900s`, `gpt-5.2` and `summary:high`, so these stand in quotes,
   again as in the spec's examples.
+- A dotted key stays as it is written: the spec has it bare (2.2), Graphviz's own programs only read it in quotes, and
+  which of the two a file has to please only its author knows.
 - A quoted string is never written anew: its escapes and line breaks stay as they are.
 
 Must not know: which attributes are text; the caller says.
@@ -36,9 +38,10 @@ def spelled_id(kind: str, text: str) -> str:
     return text if kind == STRING else f'"{text}"'
 
 
-def spelled_key(key: str) -> str:
-    """An attribute's key, decoded; dotted ones stay bare (spec 2.2)."""
-    return f'"{key}"' if key.casefold() in _KEYWORDS else key
+def spelled_key(kind: str, key: str) -> str:
+    """An attribute's key, decoded, from a token of this kind."""
+    keeps_quotes = kind == STRING and "." in key
+    return f'"{key}"' if keeps_quotes or key.casefold() in _KEYWORDS else key
 
 
 def spelled_value(key: str, kind: str, text: str, is_text: IsText) -> str:

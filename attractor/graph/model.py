@@ -112,6 +112,21 @@ class Node(_Attributed):
     subgraphs: tuple[Subgraph, ...] = ()
     defaults: Mapping[str, Attribute] = field(default_factory=dict)
 
+    def with_attributes(self, attributes: Mapping[str, Attribute]) -> "Node":
+        """The same node with these attributes and no others. A transform does this to all nodes of a graph, and
+        `dataclasses.replace` takes three times as long.
+        """
+        return Node(
+            self.id,
+            attributes,
+            self.classes,
+            self.span,
+            self.subgraph_classes,
+            self.role,
+            self.subgraphs,
+            self.defaults,
+        )
+
     @property
     def label(self) -> str:
         return self.text("label", self.id)

@@ -309,4 +309,4 @@ def _styled(node: Node, index: _Index, graph_defaults: dict[str, Attribute]) -> 
             added[key] = max(candidates, key=_strength).attribute
         elif key in graph_defaults:
             added[key] = graph_defaults[key]
-    return replace(node, attributes={**node.attributes, **added}) if added else node
+    return node.with_attributes({**node.attributes, **added}) if added else node

@@ -35,7 +35,7 @@ def _expanded(node: Node, goal: str) -> Node:
     prompt = node.attributes["prompt"]
     text = _GOAL.sub(lambda _: goal, prompt.text)
     changed = prompt._replace(text=text, origin=Transformed("expand_goal", prompt))
-    return replace(node, attributes={**node.attributes, "prompt": changed})
+    return node.with_attributes({**node.attributes, "prompt": changed})
 
 
 BUILT_IN_TRANSFORMS: tuple[Transform, ...] = (expand_goal, apply_stylesheet)

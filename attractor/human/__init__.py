@@ -2,7 +2,7 @@
 
 from attractor.human.callback import CallbackInterviewer
 from attractor.human.console import Console, ConsoleInterviewer, has_console
-from attractor.human.desk import DeskInterviewer
+from attractor.human.desk import DeskInterviewer, answer_command
 from attractor.human.given import AutoApproveInterviewer, QueueInterviewer, RecordingInterviewer
 from attractor.human.matching import choices_line, find_option, problem_with, unanswered
 from attractor.human.waiting import AnswerWait
@@ -16,6 +16,7 @@ __all__ = [
     "DeskInterviewer",
     "QueueInterviewer",
     "RecordingInterviewer",
+    "answer_command",
     "choices_line",
     "find_option",
     "has_console",

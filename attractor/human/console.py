@@ -63,20 +63,23 @@ class ConsoleSession:
             self.console.turn.release()
 
     def fds(self) -> list[int]:
-        """What to wait on before the next `look`; shows the question once it is its turn."""
+        """What to wait on before the next `look`. Shows the question when its turn comes, and once more when the engine
+        comes to the foreground later.
+        """
         if self.refused is not None:
             return []
+        begins = not self._mine and self.console.turn.acquire(blocking=False)
+        self._mine = self._mine or begins
         if not self._mine:
-            self._mine = self.console.turn.acquire(blocking=False)
-            if self._mine:
-                self._show()
-        if not self._mine or not self._in_foreground():
             return []
-        if not self._emptied:
-            self._emptied = True
+        readable = self._in_foreground()
+        if readable and not self._emptied:
+            self._emptied = begins = True
             with suppress(termios.error):
                 termios.tcflush(self.console.input_fd, termios.TCIFLUSH)
-        return [self.console.input_fd]
+        if begins:  # behind the emptying: what is typed from here on counts
+            self._show()
+        return [self.console.input_fd] if readable else []
 
     def look(self, ready: Collection[int]) -> Answer | None:
         """The answer that was typed, None while there is none."""

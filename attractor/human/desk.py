@@ -6,11 +6,12 @@ question again (the run's next life) finds what was answered meanwhile.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from attractor.contracts import Answer, AnswerKind, Question, Waiting
+from attractor.contracts import Answer, AnswerKind, Question, QuestionType, Waiting
 from attractor.human.console import Console, ConsoleSession
 from attractor.human.matching import problem_with, unanswered
 from attractor.rundir import Layout, QuestionPlace, question_place
@@ -20,13 +21,15 @@ from attractor.rundir import Layout, QuestionPlace, question_place
 class DeskInterviewer:
     """The desk of one run: `layout` is its base logs root. `console` None: by file alone.
 
-    `timestamp` gives the present moment as RFC 3339, `who` the person at the console.
+    `timestamp` gives the present moment as RFC 3339, `who` the person at the console. `announce` is called with each
+    question and the command that answers it, where there is no console to show it.
     """
 
     layout: Layout
     timestamp: Callable[[], str]
     console: Console | None = None
     who: str = ""
+    announce: Callable[[Question, str], None] = lambda question, command: None
 
     def ask(self, question: Question, waiting: Waiting, /) -> Answer:
         place = question_place(self.layout, question.id)
@@ -35,6 +38,8 @@ class DeskInterviewer:
             place.reopen()  # a crash came between that timeout and the gate's end
         place.publish(question, self.timestamp(), waiting=True)
         waiting.begin()
+        if self.console is None and not place.answer.exists():
+            self.announce(question, answer_command(self.layout, question))
         answer = self._wait(place, question, waiting)
         if answer.kind in (AnswerKind.STOPPED, AnswerKind.TIMEOUT):
             place.publish(question, self.timestamp(), waiting=False)
@@ -44,7 +49,7 @@ class DeskInterviewer:
         with ExitStack() as stack:
             session = None
             if self.console is not None:
-                elsewhere = f"attractor answer --logs-root {self.layout.root} {question.id} CHOICE"
+                elsewhere = answer_command(self.layout, question)
                 session = stack.enter_context(ConsoleSession(self.console, question, elsewhere))
             while True:
                 given = _usable(place, question)
@@ -63,6 +68,12 @@ class DeskInterviewer:
         """Nobody answered. Where that ends the question it is settled, so that an answer that comes later is told."""
         asked_again = answer.kind is AnswerKind.STOPPED or (answer.kind is AnswerKind.TIMEOUT and question.repeats)
         return answer if asked_again else place.settle(replace(answer, at=self.timestamp()))
+
+
+def answer_command(layout: Layout, question: Question) -> str:
+    """What a person types to answer, in any terminal of this machine; CHOICE or TEXT is theirs to fill in."""
+    said = "--text TEXT" if question.type is QuestionType.FREEFORM else "CHOICE"
+    return f"attractor answer --logs-root {shlex.quote(str(layout.root))} {question.id} {said}"
 
 
 def _usable(place: QuestionPlace, question: Question) -> Answer | None:

@@ -288,6 +288,18 @@ def test_a_branch_whose_engine_died_before_its_first_event_begins_with_it(repo: 
     assert (names[0], names.count("run_resumed")) == ("run_started", 0)
 
 
+def test_after_all_branches_failed_a_resume_runs_them_again(repo: Path, git: Git) -> None:
+    body = fan("".join(f'{n} [tool_command="test -e {repo.parent}/ok"] fan -> {n} -> pick ' for n in "ab"))
+    ran = run(repo, body)
+    assert ran.json("final.json")["failed_node"] == "pick"
+    (repo.parent / "ok").touch()
+    again = resume(ran.root)
+    assert again.status == "success"
+    assert [name for name in branches(repo, git) if "parallel" in name] == [
+        f"{PREFIX}/fan/{number}/{child}" for number in (1, 2) for child in "ab"
+    ]
+
+
 def test_what_a_crash_left_running_in_branches_is_ended(repo: Path) -> None:
     pids = repo.parent / "pids"
     body = fan(f"""

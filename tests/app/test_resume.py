@@ -63,6 +63,7 @@ def outcome_of(repo: Path, git: Git) -> dict[str, object]:
         "merges": git(repo, "rev-list", "--merges", "--count", branch),
         "finished": finished,
         "completed": checkpoint["completed_nodes"],
+        "begun": [e["seq"] for e in events if e["event"] == "run_started"],
         "terminal": [e["event"] for e in events if e["event"] in ("run_completed", "run_failed", "run_canceled")],
         "status": json.loads((root / "final.json").read_text())["status"],
         "restarts": restarts,

@@ -230,6 +230,29 @@ def test_fan_out_branches_are_part_of_the_picture(cli: Cli) -> None:
 
 
 @needs_graphviz
+def test_a_branch_and_a_manager_s_child_are_drawn_as_what_they_are(cli: Cli, git: Callable[..., str]) -> None:
+    heads = "start [shape=Mdiamond] exit [shape=Msquare] node [shape=parallelogram, tool_command=true]"
+    (cli.folder / "child.dot").write_text(f"digraph {{ {heads} inner start -> inner -> exit }}")
+    git(cli.folder, "add", "--all")
+    git(cli.folder, "commit", "--quiet", "--message", "child")
+    (cli.folder / "g.dot").write_text(
+        f"digraph {{ {heads} "
+        'graph ["stack.child_dotfile"="child.dot"] boss [shape=house, "manager.poll_interval"="20ms"]'
+        "\nfan [shape=component] join [shape=tripleoctagon] left right start -> boss -> fan fan -> left fan -> right"
+        " left -> join right -> join join -> exit }"
+    )
+    cli.facts("run", "--graph", "g.dot", "--no-cxdb", "--logs-root", "../logs", "--run-id", "r1", "--quiet")
+    whole = cli("graph", "--logs-root", "../logs", "-o", "whole.svg")
+    assert (whole.stderr, "inner" in _titles(cli.folder / "whole.svg")) == ("", False)
+    cli("graph", "--logs-root", "../logs/parallel.d/boss/1/child", "-o", "child.svg")
+    assert _titles(cli.folder / "child.svg")["inner"].startswith("inner success")
+    assert ": finished, " in (cli.folder / "child.svg").read_text()
+    cli("graph", "g.dot", "--logs-root", "../logs/parallel.d/fan/1/left", "-o", "left.svg")
+    drawn = _titles(cli.folder / "left.svg")
+    assert (drawn["left"].split(",")[0], drawn["right"]) == ("left success", "right")
+
+
+@needs_graphviz
 def test_nodes_that_the_named_graph_lacks_are_told(cli: Cli) -> None:
     cli("run", "--graph", cli.graph("true"), "--no-cxdb", "--logs-root", "../logs", "--quiet")
     (cli.folder / "other.dot").write_text("digraph { start -> exit start exit }")

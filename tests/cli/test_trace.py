@@ -63,6 +63,15 @@ def test_waiting_for_the_next_attempt_is_running() -> None:
     assert told([start("a"), end("a", "fail", will_retry=True)], now=NOW).nodes["a"].state is NodeState.RUNNING
 
 
+def test_a_question_without_an_answer_is_waited_for() -> None:
+    asked = [start("a"), {"event": "interview_started", "node_id": "a"}]
+    assert told(asked, now=NOW).nodes["a"].state is NodeState.WAITING
+    assert told(asked).nodes["a"].state is NodeState.INTERRUPTED
+    for answer in ("interview_completed", "interview_timeout"):
+        assert told([*asked, {"event": answer, "node_id": "a"}], now=NOW).nodes["a"].state is NodeState.RUNNING
+    assert told([*asked, start("a", 2)], now=NOW).nodes["a"].state is NodeState.RUNNING
+
+
 def test_what_has_begun_is_interrupted_when_none_does() -> None:
     assert told([start("a")]).nodes["a"].state is NodeState.INTERRUPTED
 

@@ -101,6 +101,7 @@ SPELLINGS = {
     ),
     "keywords as values": ("a [x=node]", 'a [x="node"]'),
     "other attributes only where they must": ('a [color="red", x="#ff0000"]', 'a [color=red, x="#ff0000"]'),
+    "dotted keys stay as they are": ('a ["x.y"=1, x.z=2] "x.y"=3', 'a ["x.y"=1, x.z=2]\n"x.y"=3'),
     "quoted keys": ('a ["x"=1, "node"=2] "y"=3', 'a [x=1, "node"=2]\ny=3'),
     "escapes are nobody's to change": (r'a [label="\l\n\"\\", x="a\tb"]', r'a [label="\l\n\"\\", x="a\tb"]'),
     "names": (

@@ -15,7 +15,9 @@ from attractor.dot.lexer import BLOCK_COMMENT, HASH_LINE, LINE_COMMENT, tokens_a
 from attractor.graph import Graph, format_graph_text, load_graph_text
 
 IDS = st.sampled_from(["a", "b", "start", "exit", '"c"', '"node"', "Graph", '"d"+"e"'])
-KEYS = st.sampled_from(["label", "shape", "x", '"y"', "human.default_choice", "prompt", "timeout", '"node"', "class"])
+KEYS = st.sampled_from(
+    ["label", "shape", "x", '"y"', "human.default_choice", '"x.y"', "prompt", "timeout", '"node"', "class"]
+)
 TEXT = st.text(st.sampled_from('ab ,;{}[]#/*\\"\n\r\té'), max_size=8)
 STRINGS = TEXT.map(lambda text: '"' + re.sub(r'[\\"]', r"\\\g<0>", text) + '"') | st.sampled_from(
     [r'"\l\n\t"', '"two\\\nlines"', '"' + "long " * 25 + '"', '"box"', '"900s"', '"3"', '""']

@@ -1,5 +1,7 @@
 """Attributes say where they come from, and nodes in which subgraphs they stand."""
 
+from dataclasses import fields
+
 import pytest
 
 from attractor.graph import (
@@ -103,3 +105,11 @@ def test_all_offers_are_told_strongest_first(own: str, offers: list[str]) -> Non
     )
     found = stylesheet_offers(graph, graph.nodes["a"])["llm_model"]
     assert [attribute.text for attribute in found] == offers
+
+
+def test_a_node_with_other_attributes_is_the_same_otherwise() -> None:
+    graph = _graph("subgraph s { label=S; node [x=1] start [class=c] }")
+    node = graph.nodes["start"]
+    changed = node.with_attributes({})
+    for field in fields(node):
+        assert getattr(changed, field.name) == ({} if field.name == "attributes" else getattr(node, field.name))

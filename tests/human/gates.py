@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ _: Waiting = Unlimited()
 class Engine:
     """`attractor run` or `resume` as a process of its own, without a terminal."""
 
-    def __init__(self, root: Path, *arguments: str, cwd: Path, quiet: bool = False) -> None:
+    def __init__(self, root: Path, *arguments: str, cwd: Path) -> None:
         self.root = root
         self.process = subprocess.Popen(
             [*ARGV, *arguments], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -80,8 +79,10 @@ class Engine:
         return self.process.returncode
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        """SIGKILL, where it has not ended yet."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
 
 def start(repo: Path, body: str, *options: str) -> Engine:
@@ -101,6 +102,3 @@ def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
 def events(root: Path, *names: EventName) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (root / "progress.ndjson").read_text().splitlines()]
     return [event for event in lines if event["event"] in names]
-
-
-Callback = Callable[[Question], Answer | str]

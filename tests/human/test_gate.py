@@ -113,18 +113,18 @@ def test_a_resumed_run_asks_the_failed_gate_again_as_a_new_question(repo: Path) 
         ("g -> a [label=Yes] g -> b [label=No]", "", QuestionType.YES_NO, "YN"),
         ('g -> a [label="[1] yes"] g -> b [label="no"]', "", QuestionType.YES_NO, "1N"),
         ("g -> a g -> b", "", QuestionType.MULTIPLE_CHOICE, "AB"),
-        ("g -> a a -> b", "", QuestionType.CONFIRMATION, "YN"),
+        ("g -> a -> b", "", QuestionType.CONFIRMATION, "YN"),
         ("g -> a [label=Continue] a -> b", "", QuestionType.MULTIPLE_CHOICE, "C"),
         ("g -> a [label=Continue] a -> b", "confirmation", QuestionType.CONFIRMATION, "YN"),
         ("g -> a [label=Yes] g -> b [label=No]", "multiple_choice", QuestionType.MULTIPLE_CHOICE, "YN"),
         ("g -> a [label=Go] g -> b [label=Stop]", "yes_no", QuestionType.MULTIPLE_CHOICE, "GS"),
-        ("g -> a a -> b", "freeform", QuestionType.FREEFORM, ""),
+        ("g -> a -> b", "freeform", QuestionType.FREEFORM, ""),
     ],
 )
 def test_the_type_follows_from_the_edges_or_the_attribute(
     repo: Path, edges: str, attribute: str, kind: QuestionType, keys: str
 ) -> None:
-    body = f'g [shape=hexagon, human.type="{attribute}"] start -> g {edges} a -> exit b -> exit'
+    body = f'g [shape=hexagon, human.type="{attribute}"] a b start -> g {edges} a -> exit b -> exit'
     _, asked = answered(repo, body)
     assert asked[0][0].type is kind
     assert "".join(option.key for option in asked[0][0].options) == keys
@@ -133,20 +133,20 @@ def test_the_type_follows_from_the_edges_or_the_attribute(
 
 @pytest.mark.parametrize(("answer", "status"), [("yes", "success"), ("Y", "success"), ("n", "fail"), ("no", "fail")])
 def test_a_confirmation_goes_on_with_yes_alone(repo: Path, answer: str, status: str) -> None:
-    ran, _ = answered(repo, "g [shape=hexagon] start -> g -> a -> exit", answer)
+    ran, _ = answered(repo, "g [shape=hexagon] a start -> g -> a -> exit", answer)
     assert ran.status == status
     assert ("a success" in ran.nodes()) == (status == "success")
 
 
 def test_free_text_goes_to_the_context_and_an_older_gates_text_goes_away(repo: Path) -> None:
-    body = "g [shape=hexagon, human.type=freeform] h [shape=hexagon] start -> g -> a -> h -> exit"
+    body = "g [shape=hexagon, human.type=freeform] h [shape=hexagon] a start -> g -> a -> h -> exit"
     ran, _ = answered(repo, body, "paint it blue", "yes")
     assert [event.get("text") for event in ran.events("interview_completed")] == ["paint it blue", None]
     assert context(ran) == {"selected": "Y", "label": "Yes", "text": ""}
 
 
 def test_an_edge_for_failures_is_no_choice(repo: Path) -> None:
-    body = review('timeout="1h"') + 'review -> cleanup [condition="outcome=fail"] cleanup -> exit'
+    body = review('timeout="1h"') + 'cleanup review -> cleanup [condition="outcome=fail"] cleanup -> exit'
     ran, asked = answered(repo, body)
     assert [option.target for option in asked[0][0].options] == ["deploy", "fix"]
     assert ran.nodes()[1:3] == ["review fail", "cleanup success"]
@@ -154,7 +154,7 @@ def test_an_edge_for_failures_is_no_choice(repo: Path) -> None:
 
 def test_conditions_on_the_choice_itself_are_choices(repo: Path) -> None:
     body = """
-      g [shape=hexagon] start -> g
+      g [shape=hexagon] a b start -> g
       g -> a [label=Approve, condition="preferred_label=Approve"]
       g -> b [label=Reject, condition="context.human.gate.label=Reject"]
       a -> exit b -> exit
@@ -165,13 +165,13 @@ def test_conditions_on_the_choice_itself_are_choices(repo: Path) -> None:
 
 
 def test_a_choice_that_routing_would_not_follow_is_not_offered(repo: Path) -> None:
-    body = review() + 'review -> other [condition="outcome=success"] other -> exit'
+    body = review() + 'other review -> other [label=Go, condition="outcome=success"] other -> exit'
     _, asked = answered(repo, body)
     assert [option.target for option in asked[0][0].options] == ["other"]
 
 
 def test_edges_with_the_same_label_are_told_apart_by_their_targets(repo: Path) -> None:
-    body = "g [shape=hexagon] start -> g g -> a [label=Go] g -> b [label=Go] a -> exit b -> exit"
+    body = "g [shape=hexagon] a b start -> g g -> a [label=Go] g -> b [label=Go] a -> exit b -> exit"
     ran, _ = answered(repo, body, "b")
     assert ran.nodes()[2] == "b success"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,44 +17,11 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-Patch = Callable[[ModuleType], None]
+from fan_out_patches import FAN_OUT_PATCHES  # type: ignore[import-not-found]  # lies beside this file
+from patching import Patch, both, mark, replacing  # type: ignore[import-not-found]
+
 ENOUGH_BYTES = 1_000_000  # of an agent's output, for one who thinks so
 SLOW_DISK_SECONDS = 0.1  # many times what a stage takes, so that a kill between stages lands in it
-
-
-def mark(word: str, what: str) -> None:
-    line = f"{word} {what} pid {os.getpid()}\n".encode()
-    descriptor = os.open(os.environ["HARNESS_SABOTEUR_MARK"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.write(descriptor, line)
-    os.close(descriptor)
-
-
-def replacing(name: str, make: Callable[[Any], Callable[..., Any]]) -> Patch:
-    """Replaces one function of a module by what `make` makes of it."""
-
-    def patch(module: ModuleType) -> None:
-        what = f"{module.__name__}.{name}"
-        instead = make(getattr(module, name))
-        first = [True]
-
-        def sabotaged(*args: Any, **more: Any) -> Any:
-            if first:
-                first.clear()
-                mark("called", what)
-            return instead(*args, **more)
-
-        setattr(module, name, sabotaged)
-        mark("placed", what)
-
-    return patch
-
-
-def both(one: Patch, other: Patch) -> Patch:
-    def patch(module: ModuleType) -> None:
-        one(module)
-        other(module)
-
-    return patch
 
 
 def _same_session(module: ModuleType) -> None:
@@ -295,54 +261,6 @@ def _never_stalled(real: Any) -> Callable[..., Any]:
     return lambda *args, **more: real(*args, **more | {"stall_seconds": None})
 
 
-def _parallel_prefix_lost(real: Any) -> Callable[..., Any]:
-    return lambda _prefix, *names: real("", *names).lstrip("/")
-
-
-def _default_prefix_at_resume(real: Any) -> Callable[..., Any]:
-    return lambda *names: "attractor/run" if "resume" in sys.argv else real(*names)
-
-
-def _finished_again(real: Any) -> Callable[..., Any]:
-    """Nothing is known of an earlier life, so what it has left is cleared away."""
-    place_of = real.finished.__globals__["_place"]
-
-    class Sabotaged(real):  # type: ignore[misc]
-        def finished(self, plan: Any) -> None:
-            place_of(plan).checkpoint.unlink(missing_ok=True)
-
-    return Sabotaged
-
-
-def _losers_run_on(real: Any) -> Callable[..., Any]:
-    world = real._end_where_decided.__globals__
-
-    class Sabotaged(real):  # type: ignore[misc]
-        def _end_where_decided(self) -> None:
-            if world["decided"](list(self._results.values()), *world["_policies"](self.stage)):
-                for index in list(self._running):
-                    del self._running[index]
-                    self._record(index, self._without_end(index, "the other branches have decided"))
-            super()._end_where_decided()
-
-        def __exit__(self, *_error: Any) -> None:
-            """Neither joins the threads nor closes what they write to."""
-
-    return Sabotaged
-
-
-def _last_class(real: Any) -> Callable[..., Any]:
-    return lambda results: replace(real(results), failure_class=results[-1].failure_class)
-
-
-def _visit_alone(real: Any) -> Callable[..., Any]:
-    class Sabotaged(real):  # type: ignore[misc]
-        def _plans(self, stage: Any) -> Any:
-            return [replace(plan, pass_name=str(stage.visit)) for plan in super()._plans(stage)]
-
-    return Sabotaged
-
-
 PATCHES: dict[str, dict[str, Patch]] = {
     "no-new-session": {"attractor.app.detach": _same_session},
     "no-lock": {"attractor.app.resume": replacing("acquire", _no_lock)},
@@ -383,12 +301,7 @@ PATCHES: dict[str, dict[str, Patch]] = {
     "only-the-beginning-read": {"attractor.handlers.agent_program": replacing("StreamFollower", _only_the_beginning)},
     "words-anywhere": {"attractor.handlers.agent_program": replacing("StreamFollower", _words_anywhere)},
     "text-only": {"attractor.handlers.agent_program": replacing("StreamFollower", _text_only)},
-    "parallel-prefix-lost": {"attractor.workspace.names": replacing("parallel_branch", _parallel_prefix_lost)},
-    "prefix-lost-in-resumed-fan-outs": {"attractor.app.life": replacing("prefix_of", _default_prefix_at_resume)},
-    "pass-is-the-visit": {"attractor.handlers.parallel": replacing("ParallelHandler", _visit_alone)},
-    "finished-branches-again": {"attractor.app.branches": replacing("Branches", _finished_again)},
-    "losers-run-on": {"attractor.handlers.parallel": replacing("_FanOut", _losers_run_on)},
-    "last-branch-decides": {"attractor.handlers.fan_in": replacing("all_failed", _last_class)},
+    **FAN_OUT_PATCHES,
     "relative-root": {
         "attractor.cli.run": replacing("absolute", _path_as_given),
         "attractor.app.request": replacing("_logs_root", _as_given),
