@@ -63,6 +63,7 @@ class CommandVerb(enum.StrEnum):
     RESUME = "resume"
     STOP = "stop"
     STATUS = "status"
+    ANSWER = "answer"
     ENGINE = "engine"  # any other subcommand
 
 

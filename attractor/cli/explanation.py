@@ -215,7 +215,7 @@ def _handler_reason(node: Node) -> str:
         return f"type={node.text('type')}"
     shape = node.text("shape")
     if node.role and node.handler_type == node.role:
-        return f"its id is {node.id}, and no node has the shape of a {node.role} node"
+        return f"its id is {node.id}, and no node has the shape of {node.role} nodes"
     if shape in SHAPE_TO_HANDLER_TYPE:
         return f"shape={shape}"
     if shape:

@@ -21,7 +21,7 @@ import msgspec
 
 from attractor.contracts import Answer, Question
 from attractor.errors import RunDirectoryError
-from attractor.rundir.files import make_directory, pretty_json, write_atomic
+from attractor.rundir.files import make_directory, pretty_json, sync_directory, write_atomic
 from attractor.rundir.layout import Layout
 
 NAME_LENGTH = 200
@@ -74,6 +74,7 @@ class QuestionPlace:
             while True:
                 with suppress(FileExistsError):
                     os.link(temporary, self.answer)
+                    sync_directory(self.root)
                     return answer
                 other = self.read_answer()
                 if other is not None:

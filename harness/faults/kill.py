@@ -27,7 +27,8 @@ AGENT_SECONDS = 60.0  # at most the case's own time: a real program may take lon
 HEAD_START_SECONDS = 0.03
 # With a fan-out as the newest event's node, some of its branches are on their way or have just ended.
 IN_FAN_OUT_EVENTS = frozenset({"parallel_started", "parallel_branch_started", "parallel_branch_completed"})
-IN_STAGE_EVENTS = frozenset({"stage_attempt_start", "stage_heartbeat"}) | IN_FAN_OUT_EVENTS
+IN_GATE_EVENTS = frozenset({"interview_started", "interview_timeout", "interview_completed"})
+IN_STAGE_EVENTS = frozenset({"stage_attempt_start", "stage_heartbeat"}) | IN_FAN_OUT_EVENTS | IN_GATE_EVENTS
 # Not a place between two stages either: before the first one, between attempts of one, after the last.
 NOT_BETWEEN = IN_STAGE_EVENTS | {"", "run_started", "run_resumed", "stage_retry_sleep"}
 

@@ -247,6 +247,24 @@ SABOTEURS: tuple[Saboteur, ...] = (
         killer="parallel/all_fail_mixed",
     ),
     Saboteur(
+        name="first-choice-by-itself",
+        guardrail="human-gates",
+        bug="a gate that nobody answers takes its first choice",
+        killer="human-gates/unanswered",
+    ),
+    Saboteur(
+        name="last-answer-wins",
+        guardrail="human-gates",
+        bug="a second answer overrules the first unseen",
+        killer="human-gates/answered_twice",
+    ),
+    Saboteur(
+        name="answers-forgotten",
+        guardrail="human-gates",
+        bug="a resumed run asks anew, and the answer given before is lost",
+        killer="human-gates/killed_while_waiting",
+    ),
+    Saboteur(
         name="relative-root",
         guardrail="paths",
         bug="a relative logs root is kept as given, and means another place once the directory changes",

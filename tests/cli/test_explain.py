@@ -111,8 +111,8 @@ def test_the_handler_and_why(calls: Calls, node_id: str, handler: str, reason: s
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("end", "its id is end, and no node has the shape of a exit node"),
-        ("end [shape=ellipse]", "its id is end, and no node has the shape of a exit node"),
+        ("end", "its id is end, and no node has the shape of exit nodes"),
+        ("end [shape=ellipse]", "its id is end, and no node has the shape of exit nodes"),
         ("end [shape=ellipse] x [shape=Msquare]", "shape=ellipse has no handler of its own"),
         ("end x [shape=Msquare]", "no type and no shape: a box"),
     ],

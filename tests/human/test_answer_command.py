@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.contracts import EventName
+from tests.app.runs import request
 from tests.human.gates import Engine, cli, events, review, start
 
 TWO = """
@@ -190,3 +191,16 @@ def test_a_branch_that_is_ended_by_the_others_asks_no_more(repo: Path, engines: 
     assert cli("answer", "--logs-root", root, "f+1+l+l", "yes").returncode == 0
     engines[0].until("ask  after")
     assert [q["id"] for q in json.loads(cli("answer", "--logs-root", root, "--list", "--json").stdout)] == ["after"]
+    assert cli("answer", "--logs-root", root, "yes").returncode == 0
+    assert engines[0].end() == 0
+    assert json.loads(cli("status", "--logs-root", root, "--json").stdout)["questions"] == []
+    assert "(its status is success)" in cli("answer", "--logs-root", root, "f+1+r+r", "yes").stderr
+
+
+def test_a_detached_run_can_approve_by_itself(repo: Path) -> None:
+    asked = request(repo, review())
+    root = repo.parent / "logs"
+    arguments = ["--graph", str(asked.graph), "--no-cxdb", "--logs-root", str(root), "--repo", str(repo)]
+    assert cli("run", "--detach", "--auto-approve", *arguments).returncode == 0
+    assert "status=success" in cli("status", "--follow", "--logs-root", str(root)).stdout
+    assert completed(str(root))[0]["by"] == "auto"

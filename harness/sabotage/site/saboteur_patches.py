@@ -18,6 +18,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from fan_out_patches import FAN_OUT_PATCHES  # type: ignore[import-not-found]  # lies beside this file
+from human_gate_patches import HUMAN_GATE_PATCHES  # type: ignore[import-not-found]
 from patching import Patch, both, mark, replacing  # type: ignore[import-not-found]
 
 ENOUGH_BYTES = 1_000_000  # of an agent's output, for one who thinks so
@@ -302,6 +303,7 @@ PATCHES: dict[str, dict[str, Patch]] = {
     "words-anywhere": {"attractor.handlers.agent_program": replacing("StreamFollower", _words_anywhere)},
     "text-only": {"attractor.handlers.agent_program": replacing("StreamFollower", _text_only)},
     **FAN_OUT_PATCHES,
+    **HUMAN_GATE_PATCHES,
     "relative-root": {
         "attractor.cli.run": replacing("absolute", _path_as_given),
         "attractor.app.request": replacing("_logs_root", _as_given),
