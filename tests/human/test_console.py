@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ class Terminal:
             [*wrapper, *ARGV, *arguments],
             cwd=repo,
             pass_fds=(slave,),
-            preexec_fn=lambda: os.login_tty(slave),
+            preexec_fn=lambda: take(slave),
         )
         os.close(slave)
         self.seen = ""
@@ -58,6 +59,12 @@ class Terminal:
         events = [json.loads(line) for line in lines]
         found: dict[str, str] = next(event for event in events if event["event"] == "interview_completed")
         return found
+
+
+def take(slave: int) -> None:
+    """In the child: make the terminal its own. Tests that a shell runs in the background inherit an ignored SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.login_tty(slave)
 
 
 @pytest.fixture

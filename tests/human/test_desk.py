@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from attractor.app import plan_run, start_run
 from attractor.contracts import Answer, AnswerKind, Option, Question, QuestionType
 from attractor.human import AnswerWait, CallbackInterviewer, DeskInterviewer
 from attractor.processes import Cancellation, StopRequest
 from attractor.rundir import Layout, QuestionPlace, open_questions, question_place
+from tests.app.runs import request
 from tests.human.gates import ask, review
 
 QUESTION = Question(
@@ -139,12 +141,14 @@ def test_a_stop_leaves_the_question_open_but_nobody_waiting(layout: Layout) -> N
 
 
 def test_a_question_is_told_of_once_it_can_be_answered(layout: Layout) -> None:
-    waiting = AnswerWait(
-        Cancellation(), begun=lambda: settled(layout, Answer(next(open_questions(layout)).question.id))
-    )
-    stop = threading.Timer(30, lambda: None)
-    assert desk(layout).ask(replace(QUESTION, options=(Option("1", "review"),)), waiting).value == "review"
-    stop.cancel()
+    open_then: list[str] = []
+
+    def told() -> None:
+        open_then.extend(one.question.id for one in open_questions(layout))
+        settled(layout, Answer("y"))
+
+    desk(layout).ask(QUESTION, AnswerWait(Cancellation(), begun=told))
+    assert open_then == ["review"]
 
 
 def test_ids_too_long_for_a_file_name_have_a_place_all_the_same(layout: Layout) -> None:
@@ -157,9 +161,6 @@ def test_ids_too_long_for_a_file_name_have_a_place_all_the_same(layout: Layout) 
 
 def test_a_stop_ends_the_wait_and_the_run_as_canceled(repo: Path) -> None:
     stop = StopRequest()
-    from attractor.app import plan_run, start_run
-    from tests.app.runs import request
-
     plan = plan_run(request(repo, review()))
     result = start_run(
         plan,
@@ -177,15 +178,16 @@ def test_a_callback_neither_delays_the_time_limit_nor_hides_what_it_raises(repo:
     never = threading.Event()
 
     def hangs(question: Question) -> str:
-        never.wait()
+        never.wait(60)
         return "A"
 
     def raises(question: Question) -> str:
         raise ValueError("no line to the office")
 
     ran = ask(repo, review('timeout="50ms", human.default_choice=fix'), CallbackInterviewer(hangs))
-    assert ran.nodes()[2] == "fix success"
     never.set()
+    assert ran.nodes()[2] == "fix success"
+    assert ran.events("interview_timeout")[0]["duration_ms"] < 30_000
     other = ask(repo, review(), CallbackInterviewer(raises), run_id="r2", logs_root=repo.parent / "logs2")
     assert other.json("final.json")["failure_reason"] == "review: ValueError: no line to the office"
 
