@@ -206,6 +206,7 @@ def test_a_live_a_crashed_and_a_restarted_run_are_drawn(cli: Cli, gate: Path) ->
     one_round = _titles(cli.folder / "round.svg")
     assert (one_round["start"], one_round["work"].split(",")[0]) == ("start", "work success")
     assert "2 visits" not in one_round["work"]
+    assert "pruned r1" in cli("runs", "prune", "r1").stdout  # with the stage that outlived its engine
 
 
 @needs_graphviz

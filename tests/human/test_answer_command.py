@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from attractor.contracts import EventName
@@ -107,7 +108,7 @@ def test_of_several_questions_one_must_be_named(repo: Path, engines: list[Engine
     ("arguments", "code", "message"),
     [
         (["other", "A"], 1, "no question 'other' is open in this run\n  hint: open are: review"),
-        (["../review", "A"], 1, "no question '../review' is open"),
+        (["../elsewhere", "A"], 1, "no question '../elsewhere' is open"),
         (["a", "b", "c"], 2, "3 words are too many"),
         ([], 2, "say what the answer is"),
         (["--list", "A"], 2, "--list answers nothing"),
@@ -118,6 +119,9 @@ def test_what_cannot_be_meant_changes_nothing(
     repo: Path, engines: list[Engine], arguments: list[str], code: int, message: str
 ) -> None:
     root = waiting(engines, repo, review())
+    stranger = Path(root) / "elsewhere" / "answer.json"
+    stranger.parent.mkdir()
+    stranger.write_text("{}")
     done = cli("answer", "--logs-root", root, *arguments)
     assert (done.returncode, message in done.stderr) == (code, True), done.stderr
     assert not (Path(root) / "questions.d/review/answer.json").exists()
@@ -202,5 +206,10 @@ def test_a_detached_run_can_approve_by_itself(repo: Path) -> None:
     root = repo.parent / "logs"
     arguments = ["--graph", str(asked.graph), "--no-cxdb", "--logs-root", str(root), "--repo", str(repo)]
     assert cli("run", "--detach", "--auto-approve", *arguments).returncode == 0
-    assert "status=success" in cli("status", "--follow", "--logs-root", str(root)).stdout
-    assert completed(str(root))[0]["by"] == "auto"
+    try:
+        pid = int((root / "run.pid").read_text())
+        _, alive = psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=30)
+        assert not alive, "it waits for a person"
+        assert completed(str(root))[0]["by"] == "auto"
+    finally:  # one that waits for a person after all would wait for ever
+        cli("stop", "--logs-root", str(root), "--force", "--grace-ms", "5000")

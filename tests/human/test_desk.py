@@ -178,7 +178,7 @@ def test_a_callback_neither_delays_the_time_limit_nor_hides_what_it_raises(repo:
     never = threading.Event()
 
     def hangs(question: Question) -> str:
-        never.wait(60)
+        never.wait(20)
         return "A"
 
     def raises(question: Question) -> str:
@@ -187,7 +187,7 @@ def test_a_callback_neither_delays_the_time_limit_nor_hides_what_it_raises(repo:
     ran = ask(repo, review('timeout="50ms", human.default_choice=fix'), CallbackInterviewer(hangs))
     never.set()
     assert ran.nodes()[2] == "fix success"
-    assert ran.events("interview_timeout")[0]["duration_ms"] < 30_000
+    assert ran.events("interview_timeout")[0]["duration_ms"] < 10_000
     other = ask(repo, review(), CallbackInterviewer(raises), run_id="r2", logs_root=repo.parent / "logs2")
     assert other.json("final.json")["failure_reason"] == "review: ValueError: no line to the office"
 
