@@ -154,7 +154,10 @@ class Branches:
         node_id = self.watch(plan).active_node
         if not node_id or not layout.stage(node_id).is_dir():
             return ""
-        write_atomic(layout.stage(node_id) / STEERING, instructions.encode() + b"\n")
+        try:
+            write_atomic(layout.stage(node_id) / STEERING, instructions.encode() + b"\n")
+        except RunDirectoryError:  # a stage may take its own folder away: then it is not steered this time
+            return ""
         return node_id
 
     # --- opening -----------------------------------------------------------------------------------------

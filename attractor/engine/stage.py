@@ -229,7 +229,8 @@ def prepare_stage_dir(stage_dir: Path) -> None:
         return
     except FileExistsError:
         kept = stage_dir / "attempts"
-    entries = [name for name in os.listdir(stage_dir) if name not in (kept.name, STEERING)]
+    # By prefix: a manager may be writing its file, under a temporary name, at this very moment.
+    entries = [name for name in os.listdir(stage_dir) if name != kept.name and not name.startswith(STEERING)]
     if not entries:
         return
     kept.mkdir(mode=0o700, exist_ok=True)

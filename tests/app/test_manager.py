@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from attractor.app.branches import telemetry
+from attractor.engine.stage import prepare_stage_dir
 from tests.app.runs import HEAD, Ran, killed_in_stage, resume, run
 from tests.processes.living import living
 
@@ -112,6 +113,27 @@ def test_steering_reaches_the_next_prompt(repo: Path, child: Callable[[str], Non
     ran = run(repo, manager(actions), simulate=True)
     assert ran.status == "success"
     assert "Go faster." in (ran.root / "parallel.d/boss/1/child/one/prompt.md").read_text()
+
+
+def test_a_new_attempt_leaves_the_steering_that_is_being_written_where_it_is(tmp_path: Path) -> None:
+    stage = tmp_path / "one"
+    prepare_stage_dir(stage)
+    names = ["steering.md", "steering.md.tmp", "stdout.log"]
+    for name in names:
+        (stage / name).write_text(name)
+    prepare_stage_dir(stage)
+    assert sorted(path.name for path in stage.iterdir()) == ["attempts", *names[:2]]
+
+
+def test_a_child_that_takes_its_stage_folder_away_is_not_steered_and_goes_on(
+    repo: Path, child: Callable[[str], None]
+) -> None:
+    away = "rm -rf $ATTRACTOR_STAGE_DIR; mkdir $ATTRACTOR_STAGE_DIR $ATTRACTOR_STAGE_DIR/steering.md; sleep 0.3"
+    child(f'one [tool_command="{away}"] start -> one -> exit')
+    actions = '"manager.actions"="observe,steer,wait", prompt="Go faster."'
+    ran = run(repo, manager(actions))
+    assert "steering" not in ran.json("final.json")["failure_reason"]
+    assert not ran.events("child_steered")
 
 
 @pytest.mark.parametrize(
