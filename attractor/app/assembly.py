@@ -18,7 +18,7 @@ from attractor.graph import Graph
 from attractor.handlers import handlers_for
 from attractor.processes import RUN_TOKEN_VARIABLE
 from attractor.rundir import CheckpointStore, EventLog, Layout, Manifest, rfc3339
-from attractor.workspace import without_git_variables
+from attractor.workspace import without_git_variables, worktree_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ def assemble(
         default_timeout_seconds=policy.stage_timeout_seconds,
         uniform=random.uniform,
         leader_note=parts.layout.leader_note,
+        limits=policy.agents.limits,
     )
     return RunLoop(
         graph=parts.graph,
@@ -107,13 +108,16 @@ def _inside(worktree: Path, folder: str) -> Path:
 
 def stage_environment(manifest: Manifest, run_id: str, environment: Mapping[str, str]) -> dict[str, str]:
     """What every stage inherits. `run_id` is the whole run's, also in a branch."""
-    return without_git_variables(environment) | {
+    own = {
         "ATTRACTOR_RUN_ID": run_id,
         "ATTRACTOR_LOGS_ROOT": manifest.logs_root,
         "ATTRACTOR_WORKTREE": manifest.worktree,
         "ATTRACTOR_GOAL": manifest.goal,
         RUN_TOKEN_VARIABLE: manifest.token,
     }
+    if manifest.run_branch:
+        own |= worktree_variables(environment, Path(manifest.worktree))
+    return without_git_variables(environment) | own
 
 
 def initial_context(graph: Graph) -> dict[str, Any]:

@@ -79,10 +79,10 @@ def _until_clock(found: re.Match[str], now: datetime) -> float | None:
                 then = then.replace(year=here.year + 1)
     except ValueError:
         return None
+    then += timedelta(minutes=1)  # the time was cut to the minute: coming back at its beginning is too early
     if not month and then <= here:
         then += timedelta(days=1)
-    # The time was cut to the minute: coming back at its beginning is too early.
-    return bounded(then.timestamp() - now.timestamp() + 60)
+    return bounded(then.timestamp() - now.timestamp())
 
 
 def _zone(name: str | None, now: datetime) -> tzinfo | None:

@@ -19,10 +19,12 @@ from attractor.contracts import (
     Handler,
     Outcome,
     RunState,
+    SpendLimits,
     StageRun,
     Status,
     Stop,
     TurnSink,
+    over_limit,
 )
 from attractor.engine.failure import POLICY, classify
 from attractor.engine.retry import retry_policy
@@ -60,6 +62,7 @@ class StageRunner:
     default_timeout_seconds: float | None
     uniform: Callable[[float, float], float]
     leader_note: Path
+    limits: SpendLimits
 
     def settle(self, node: Node, state: RunState, layout: Layout, incoming: Edge | None = None) -> Settled:
         """Execute `node` until its outcome stands: success, a failure that may not be retried, or the last attempt."""
@@ -71,18 +74,19 @@ class StageRunner:
         while True:
             outcome = self._attempt(node, state, layout, attempt, max_attempts, visit)
             failure_class = outcome.failure_class
-            retry = may_retry(outcome, attempt, max_attempts)
+            overspent = over_limit({**state.context, **outcome.context_updates}, self.limits)
+            retry = may_retry(outcome, attempt, max_attempts) and not overspent
             if not retry:
                 outcome = exhausted(outcome, node)
             self._record(node, outcome, layout, attempt, visit, will_retry=retry)
             if not retry:
-                if _blocked(outcome, attempt, max_attempts):
+                if not outcome.status.is_success and attempt < max_attempts:
                     self.events.emit(
                         EventName.STAGE_RETRY_BLOCKED,
                         node_id=node.id,
                         attempt=attempt,
                         failure_class=failure_class,
-                        failure_reason=outcome.failure_reason,
+                        failure_reason=overspent or outcome.failure_reason,
                     )
                 return Settled(outcome, attempt)
             delay = max(policy.backoff.delay_seconds(attempt, self.uniform), outcome.retry_after_seconds or 0.0)
@@ -191,10 +195,6 @@ def may_retry(outcome: Outcome, attempt: int, max_attempts: int) -> bool:
     if outcome.status.is_success or attempt >= max_attempts:
         return False
     return POLICY[outcome.failure_class or FailureClass.DETERMINISTIC].stage_retry
-
-
-def _blocked(outcome: Outcome, attempt: int, max_attempts: int) -> bool:
-    return not outcome.status.is_success and attempt < max_attempts and not may_retry(outcome, attempt, max_attempts)
 
 
 def exhausted(outcome: Outcome, node: Node) -> Outcome:

@@ -63,6 +63,8 @@ class StreamFollower:
             self._untold, self._last_told = None, now
         if self._stall_seconds is not None and now - self._last_progress >= self._stall_seconds:
             return "stalled"
+        if self._reader.result is not None:
+            return ""  # the work is done and paid for; what it cost ends the run after this stage
         return self._spent_too_much()
 
     def finish(self) -> None:

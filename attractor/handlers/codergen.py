@@ -79,7 +79,7 @@ class CodergenHandler:
             judgement = end.judgement
             self._charge(spent, choice, run.reader)
             following = choices[number + 1] if number + 1 < len(choices) else None
-            if following is None or not _goes_over(judgement, stage):
+            if following is None or not _goes_over(judgement, stage) or over_limit(spent, self.settings.limits):
                 break
             _shelve(stage.stage_dir, f"failover-{number + 1}")
             stage.emit(
@@ -103,9 +103,9 @@ class CodergenHandler:
 
     def _choice(self, stage: StageRun) -> ModelChoice:
         """The node's own model, or the stronger one its last budget failure has brought it to."""
-        level = self._escalated.get(stage.node.id, 0) if stage.attempt > 1 else 0
         ladder = [primary_model(stage.node, self.settings), *escalation_models(stage.node)]
-        choice = ladder[min(level, len(ladder) - 1)]
+        level = min(self._escalated.get(stage.node.id, 0), len(ladder) - 1) if stage.attempt > 1 else 0
+        choice = ladder[level]
         if level:
             stage.emit(
                 EventName.AGENT_ESCALATION,
@@ -184,6 +184,7 @@ class _AgentRun:
         )
         self.reader = self._program.reader
         self._started = time.monotonic()
+        self._tool_calls: set[str] = set()
 
     def go(self) -> ProgramEnd:
         stage, settings = self._stage, self._handler.settings
@@ -211,11 +212,18 @@ class _AgentRun:
 
     def _watchers(self, environment: Mapping[str, str]) -> Watchers:
         stage = self._stage
+        hooks = ToolHooks(stage, environment)
+
+        def saw(event: AgentEvent) -> None:
+            if event.tool_id:  # codex tells of some calls by their end only
+                self._tool_calls.add(event.tool_id)
+            hooks.saw(event)
+
         return Watchers(
             stall_seconds=self._handler.settings.stall_timeout_seconds,
             tell=self._tell,
             spent_too_much=self._spent_too_much,
-            saw=ToolHooks(stage, environment).saw,
+            saw=saw,
             heartbeat=stage.heartbeat,
             leader_note=stage.leader_note,
         )
@@ -233,7 +241,16 @@ class _AgentRun:
         )
 
     def _spent_too_much(self) -> str:
-        return over_limit(self._handler.with_usage(self._choice, self.reader), self._handler.settings.limits)
+        return (
+            over_limit(self._handler.with_usage(self._choice, self.reader), self._handler.settings.limits)
+            or self._stage_limit("max_tokens", self.reader.usage.total_tokens, "tokens were used")
+            or self._stage_limit("max_agent_turns", len(self._tool_calls), "tool calls were made")
+        )
+
+    def _stage_limit(self, key: str, count: int, what: str) -> str:
+        stage = self._stage
+        limit = stage.node.integer(key, stage.graph.integer(key))
+        return f"{count} {what}; {key} of node {stage.node.id} is {limit}" if 0 < limit < count else ""
 
 
 def fidelity_of(stage: StageRun) -> str:

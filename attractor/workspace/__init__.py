@@ -14,7 +14,7 @@ from attractor.workspace.names import (
     run_branch,
 )
 from attractor.workspace.plain import PlainFolder
-from attractor.workspace.program import without_git_variables
+from attractor.workspace.program import without_git_variables, worktree_variables
 from attractor.workspace.repository import RepositoryFacts, branch_exists, check_branch_free, inspect_repository
 from attractor.workspace.worktree import (
     create_worktree,
@@ -47,4 +47,5 @@ __all__ = [
     "restore_worktree",
     "run_branch",
     "without_git_variables",
+    "worktree_variables",
 ]

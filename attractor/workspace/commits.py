@@ -90,6 +90,7 @@ class GitWorkspace:
             sync_commit(self._repo, self._objects, commit_id, self._parent)
             self._persistently(lambda: self._move(commit_id))
             self._parent = self._repo[commit_id].peel(pygit2.Commit)
+            self._put_back_link()
         except _ERRORS as error:
             raise self._explained(info.node_id, str(error)) from error
         return Committed(str(commit_id), str(tree_id))
@@ -180,6 +181,11 @@ class GitWorkspace:
     def _move(self, commit_id: pygit2.Oid) -> None:
         self._repo.references.create(self._branch_ref, commit_id, force=True)
         self._repo.set_head(commit_id)
+
+    def _put_back_link(self) -> None:
+        """A stage may have removed the worktree's .git; the next one's git would not know where it is."""
+        with suppress(OSError), (self._worktree / ".git").open("x") as link:
+            link.write(f"gitdir: {self._git_dir}\n")
 
     def _persistently(self, act: Callable[[], _T]) -> _T:
         """Try a few times. A lock still held then was left by a git that a stage's end has killed."""

@@ -47,6 +47,16 @@ def without_git_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if key not in _LEAKING}
 
 
+def worktree_variables(environment: Mapping[str, str], worktree: Path) -> dict[str, str]:
+    """What keeps the git of programs in `worktree` from finding a repository around it.
+
+    The logs root may be inside of a repository of the user's; a worktree whose .git an agent has removed would then
+    hand that repository, its branch and its index to every later stage.
+    """
+    ceilings = [*filter(None, [environment.get("GIT_CEILING_DIRECTORIES", "")]), str(worktree.parent)]
+    return {"GIT_CEILING_DIRECTORIES": os.pathsep.join(ceilings)}
+
+
 def git(folder: Path, *arguments: str, git_dir: Path | None = None) -> bytes:
     """Run git in `folder`; its standard output. Raises WorkspaceError for any failure.
 

@@ -169,6 +169,12 @@ SABOTEURS: tuple[Saboteur, ...] = (
         killer="agents/spend_limit",
     ),
     Saboteur(
+        name="spends-on-retries",
+        guardrail="agents",
+        bug="the sum is looked at between nodes only, so a run that has spent too much goes on with retries",
+        killer="agents/spend_limit_midway",
+    ),
+    Saboteur(
         name="one-mistake-at-a-time",
         guardrail="agents",
         bug="the first mistake found ends the look for others, so the run is started once for each",

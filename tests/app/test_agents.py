@@ -198,6 +198,67 @@ def test_a_run_ends_when_its_tokens_are_spent_and_says_how_many(agents: Agents) 
     assert "runtime_policy.max_tokens is 150" in final["failure_reason"]
 
 
+def test_a_run_that_has_spent_too_much_asks_no_agent_again(agents: Agents) -> None:
+    """Neither by a retry, nor with a stronger model, nor at another provider."""
+    agents.config["runtime_policy"] = {"max_tokens": 100}
+    used = CODEX_OK.replace('echo \'{"type":"turn.started"}\'\n', "")
+    overflow = codex_fails("Your input exceeds the context window of this model.")
+    agents.program("openai", f"echo started >> {agents.folder}/starts\n{used}{overflow}", failover=["gemini"])
+    agents.program("google", GEMINI_OK + STATUS, model="gemini-3-pro-preview")
+    ran = agents.run(NODE % ', max_retries=3, escalation_models="openai:gpt-big"')
+    assert (agents.folder / "starts").read_text() == "started\n"
+    (blocked,) = ran.events("stage_retry_blocked")
+    assert "runtime_policy.max_tokens is 100" in blocked["failure_reason"]
+    assert ran.json("final.json")["failure_class"] == "budget_exhausted"
+
+
+def test_an_agent_that_finished_is_not_failed_for_what_it_cost(agents: Agents) -> None:
+    """The run ends behind the stage, whose work is kept."""
+    agents.config["runtime_policy"] = {"max_tokens": 100, "stall_check_interval_ms": 20}
+    # It lingers until the watcher has looked at its last line.
+    wait = "for i in $(seq 100); do [ $(wc -l < {}/events.ndjson) -ge 3 ] && break; sleep 0.05; done; sleep 0.2\n"
+    agents.program("openai", CODEX_OK + STATUS + wait.format('"${ATTRACTOR_STATUS_FILE%/*}"'))
+    ran = agents.run(NODE % ", max_retries=2")
+    assert ran.nodes() == ["start success", "a success"]
+    final = ran.json("final.json")
+    assert (final["status"], final["failure_class"], final["total_tokens"]) == ("fail", "budget_exhausted", 120)
+
+
+CLAUDE_AT_WORK = "".join(
+    f"echo '{json.dumps(line)}'\n"
+    for number in range(3)
+    for line in (
+        {
+            "type": "assistant",
+            "message": {
+                "id": f"m{number}",
+                "content": [{"type": "tool_use", "id": f"t{number}", "name": "Bash", "input": {"command": "ls"}}],
+                "usage": {"input_tokens": 50, "output_tokens": 10},
+            },
+        },
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("max_tokens=100", "180 tokens were used; max_tokens of node a is 100"),
+        ("max_agent_turns=2", "3 tool calls were made; max_agent_turns of node a is 2"),
+    ],
+)
+@pytest.mark.parametrize("scope", ["node", "graph"])
+def test_an_agent_is_ended_that_does_more_than_its_node_allows(
+    agents: Agents, limit: str, said: str, scope: str
+) -> None:
+    agents.config["runtime_policy"] = {"stall_check_interval_ms": 20}
+    agents.program("anthropic", f"{CLAUDE_AT_WORK}sleep 60")
+    node = NODE.replace("openai", "anthropic")
+    ran = agents.run(node % f", {limit}" if scope == "node" else f"graph [{limit}] " + node % "")
+    final = ran.json("final.json")
+    assert (final["failure_reason"], final["failure_class"]) == (f"a: {said}", "budget_exhausted")
+
+
 def test_status_shows_what_a_run_has_spent_while_it_is_under_way(agents: Agents) -> None:
     """A tool node looks, behind the agent's: the run has no final.json by then."""
     agents.program("openai", CODEX_OK + STATUS)
@@ -231,6 +292,9 @@ def test_a_budget_failure_escalates_to_the_stronger_model(agents: Agents) -> Non
     ran = agents.run(NODE % ', max_retries=1, escalation_models="openai:gpt-big"')
     assert ran.status == "success"
     assert [event["model"] for event in ran.events("agent_escalation")] == ["gpt-big"]
+    alone = agents.run(NODE % ", max_retries=1", run_id="r2", logs_root=Path("../l2"))
+    assert alone.status == "fail"
+    assert alone.events("agent_escalation") == [], "there is no stronger model to go to"
 
 
 def test_tool_hooks_run_around_the_agents_tool_calls_and_their_failures_are_recorded(agents: Agents) -> None:

@@ -30,6 +30,44 @@ def test_a_stage_that_used_git_itself_is_resumable_after_a_kill(repo: Path, git:
     assert git(repo, "ls-tree", "--name-only", ran.result.run_branch).splitlines() == ["README.md", "done.txt"]
 
 
+@pytest.mark.parametrize("later", ["git status --short", f"git add -A && {WHO} commit -q --allow-empty -m own"])
+def test_a_worktree_without_its_git_file_does_not_hand_out_the_repository_around_the_logs(
+    repo: Path, git: Git, later: str
+) -> None:
+    """In the stage itself git finds nothing, in the next one the run's worktree."""
+    (repo / ".gitignore").write_text("/logs/\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "--quiet", "--message", "ignore")
+    before = git(repo, "rev-parse", "main"), git(repo, "status", "--short")
+    removes = 'a [tool_command="unlink .git; echo made > made.txt; git rev-parse --show-toplevel; true"]'
+    ran = run(
+        repo,
+        f'{removes} b [tool_command="git rev-parse --show-toplevel && {later}"] start -> a -> b -> exit '
+        "node [shape=parallelogram]",
+        logs_root=Path("logs"),
+    )
+    assert ran.status == "success"
+    assert (ran.root / "a" / "stdout.log").read_text() == ""
+    assert (ran.root / "b" / "stdout.log").read_text().splitlines()[0] == str(ran.result.worktree)
+    assert (git(repo, "rev-parse", "main"), git(repo, "status", "--short")) == before
+    assert git(repo, "ls-tree", "--name-only", ran.result.run_branch).splitlines() == [
+        ".gitignore",
+        "README.md",
+        "made.txt",
+    ]
+
+
+def test_without_git_stages_see_the_repository_their_folder_is_in(repo: Path) -> None:
+    (repo / "part").mkdir()
+    ran = run(
+        repo,
+        'a [tool_command="git rev-parse --show-toplevel"] start -> a -> exit',
+        use_git=False,
+        workdir=Path("part"),
+    )
+    assert (ran.root / "a" / "stdout.log").read_text() == f"{repo}\n"
+
+
 def test_a_branch_in_the_way_of_the_prefix_is_refused_before_anything_is_made(repo: Path, git: Git) -> None:
     git(repo, "branch", "attractor")
     with pytest.raises(WorkspaceError, match="there is a branch attractor,"):

@@ -23,6 +23,8 @@ HOUR = 3600.0
         ("resets Nov 25, 3pm (UTC)", 51 * HOUR + 60),
         ("resets 15:00 (UTC)", 3 * HOUR + 60),
         ("Try again at 3:05 PM.", 3 * HOUR + 300 + 60),
+        ("Try again at 12:00 PM.", 60),
+        ("Try again at 11:59 AM.", 24 * HOUR),
         ("or try again at Nov 24th, 2026 1:00 PM.", 25 * HOUR + 60),
         ("try again in 4h 12m", 4 * HOUR + 720),
         ("Please try again in 1.898s. Visit https://x", 1.898),

@@ -290,8 +290,10 @@ PATCHES: dict[str, dict[str, Patch]] = {
     "same-model-again": {"attractor.handlers.codergen": replacing("escalation_models", _no_stronger_model)},
     "spending-unlimited": {
         "attractor.engine.loop": replacing("over_limit", _without_limit),
+        "attractor.engine.stage": replacing("over_limit", _without_limit),
         "attractor.handlers.codergen": replacing("over_limit", _without_limit),
     },
+    "spends-on-retries": {"attractor.engine.stage": replacing("over_limit", _without_limit)},
     "no-model-check": {"attractor.app.preflight": replacing("_check_model", _model_unseen)},
     "one-mistake-at-a-time": {"attractor.app.preflight": replacing("run_preflight", _first_problem_only)},
     "relative-state-root": {"attractor.handlers.agent_program": replacing("make_state_root", _relative_state_root)},
