@@ -103,13 +103,14 @@ class GeminiReader(StreamReader):
         if text_of(record, "role") != "assistant":
             self._in_message = False
             return (AgentEvent("notice", excerpt(text)),)
-        if not (self._in_message and record.get("delta") is True):
+        goes_on = self._in_message and record.get("delta") is True
+        if not goes_on:
             self.final_text = ""
         self._in_message = True
         self.final_text = (self.final_text + text)[:MAX_FINAL_TEXT_CHARS]
         self._advance(f"text:{text}")
         self._unresolved = False
-        return (AgentEvent("message", excerpt(text)),)
+        return (AgentEvent("message", excerpt(text), delta=goes_on or None),)
 
     def _error_event(self, record: Mapping[str, Any]) -> tuple[AgentEvent, ...]:
         error = _error(text_of(record, "message"))

@@ -31,7 +31,10 @@ EventKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class AgentEvent:
-    """One thing an agent did. `text` and `arguments` are excerpts; `ok` is None where the question makes no sense."""
+    """One thing an agent did. `text` and `arguments` are excerpts; `ok` is None where the question makes no sense.
+
+    `delta`: a message that goes on where the one before it ended.
+    """
 
     kind: EventKind
     text: str = ""
@@ -39,6 +42,7 @@ class AgentEvent:
     tool_id: str = ""
     arguments: str = ""
     ok: bool | None = None
+    delta: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ class EventName(StrEnum):
     STAGE_ATTEMPT_START = "stage_attempt_start"  # node_id handler attempt max_attempts visit command
     STAGE_ATTEMPT_END = "stage_attempt_end"  # node_id attempt status failure_* duration_ms will_retry
     STAGE_HEARTBEAT = "stage_heartbeat"  # node_id attempt elapsed_ms
+    AGENT_STARTED = "agent_started"  # node_id attempt provider model prompt
+    AGENT_MESSAGE = "agent_message"  # node_id attempt model text
+    AGENT_TOOL_CALL = "agent_tool_call"  # node_id attempt tool tool_id arguments
+    AGENT_TOOL_RESULT = "agent_tool_result"  # node_id attempt tool tool_id output is_error
     AGENT_FAILOVER = "agent_failover"  # node_id from_provider to_provider to_model reason
     AGENT_ESCALATION = "agent_escalation"  # node_id attempt provider model
     STAGE_RETRY_SLEEP = "stage_retry_sleep"  # node_id attempt delay_ms

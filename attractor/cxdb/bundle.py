@@ -45,6 +45,19 @@ FIELDS: Final[dict[str, dict[str, tuple[int, str]]]] = {
         "handler_type": (4, _S),
         "attempt": (5, _U32),
     },
+    "Prompt": {
+        "run_id": (1, _S),
+        "node_id": (2, _S),
+        "text": (3, _S),
+        "timestamp_ms": (4, _U64),
+    },
+    "AssistantMessage": {
+        "run_id": (1, _S),
+        "node_id": (2, _S),
+        "text": (3, _S),
+        "model": (4, _S),
+        "timestamp_ms": (8, _U64),
+    },
     "ToolCall": {
         "run_id": (1, _S),
         "node_id": (2, _S),

@@ -142,6 +142,39 @@ def _stage_end(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
     ]
 
 
+def _agent_started(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    return [("Prompt", _common(event) | {"node_id": event["node_id"], "text": event["prompt"]})]
+
+
+def _agent_message(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    copied = {key: event.get(key) for key in ("node_id", "text", "model")}
+    return [("AssistantMessage", _common(event) | copied)]
+
+
+def _agent_tool_call(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    return [("ToolCall", _agent_tool(event) | {"arguments_json": _json_object(event["arguments"])})]
+
+
+def _agent_tool_result(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    return [("ToolResult", _agent_tool(event) | {"output": event["output"], "is_error": event["is_error"]})]
+
+
+def _agent_tool(event: Event) -> _Fields:
+    # The programs number their calls from one again in each attempt.
+    told = {"run_id": event["run_id"], "node_id": event["node_id"], "tool_name": event["tool"]}
+    return told | {"call_id": f"{event['attempt']}/{event['tool_id']}"}
+
+
+def _json_object(arguments: str) -> str:
+    """Arguments as the program told them: JSON, a command, or JSON that was cut."""
+    try:
+        if isinstance(msgspec.json.decode(arguments), dict):
+            return arguments
+    except msgspec.DecodeError:
+        pass
+    return msgspec.json.encode({"text": arguments}).decode()
+
+
 def _call_id(event: Event) -> str:
     # The same for call and result, and different for every attempt of every visit.
     text = f"{event['run_id']}/{event['node_id']}/{event['visit']}/{event['attempt']}"
@@ -203,6 +236,10 @@ _MAKERS: Final[dict[str, _Maker]] = {
     EventName.STAGE_ATTEMPT_START: _stage_start,
     EventName.STAGE_ATTEMPT_END: _stage_end,
     EventName.STAGE_RETRY_SLEEP: _retry,
+    EventName.AGENT_STARTED: _agent_started,
+    EventName.AGENT_MESSAGE: _agent_message,
+    EventName.AGENT_TOOL_CALL: _agent_tool_call,
+    EventName.AGENT_TOOL_RESULT: _agent_tool_result,
     EventName.INTERVIEW_STARTED: _interview_started,
     EventName.INTERVIEW_TIMEOUT: _interview_timeout,
     EventName.INTERVIEW_COMPLETED: _interview_completed,

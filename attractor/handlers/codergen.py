@@ -36,6 +36,7 @@ from attractor.contracts import (
     over_limit,
 )
 from attractor.handlers.agent_program import AgentProgram, ProgramEnd, Watchers
+from attractor.handlers.agent_record import AgentRecord
 from attractor.handlers.models import (
     FAILOVER_AT_LAST,
     FAILOVER_AT_ONCE,
@@ -53,6 +54,7 @@ from attractor.processes import DEFAULT_GRACE_SECONDS, EndedBy, Limits
 
 MAX_WATCH_SECONDS = 1.0
 LAST_RESPONSE_CHARACTERS = 200  # spec 4.5
+PROMPT_EVENT_CHARACTERS = 8_000
 STATUS_NAME = "status.json"
 _ESCALATING = frozenset({FailureClass.BUDGET_EXHAUSTED, FailureClass.COMPILATION_LOOP})
 
@@ -184,7 +186,7 @@ class _AgentRun:
         )
         self.reader = self._program.reader
         self._started = time.monotonic()
-        self._tool_calls: set[str] = set()
+        self._record = AgentRecord(stage.emit, stage.node.id, stage.attempt, choice.model)
 
     def go(self) -> ProgramEnd:
         stage, settings = self._stage, self._handler.settings
@@ -194,12 +196,23 @@ class _AgentRun:
             grace_seconds=stage.node.duration_seconds("stop_grace", grace) or 0.0,
             watch_seconds=min(MAX_WATCH_SECONDS, settings.stall_check_seconds),
         )
-        return self._program.run(limits, stage.stop, self._watchers)
+        try:
+            return self._program.run(limits, stage.stop, self._watchers)
+        finally:
+            self._record.finish()
 
     def _request(self) -> AgentRequest:
         stage, settings = self._stage, self._handler.settings
         prompt = build_prompt(stage, fidelity_of(stage), str(stage.stage_dir / STATUS_NAME))
         (stage.stage_dir / "prompt.md").write_text(prompt, encoding="utf-8")
+        stage.emit(
+            EventName.AGENT_STARTED,
+            node_id=stage.node.id,
+            attempt=stage.attempt,
+            provider=self._choice.provider,
+            model=self._choice.model,
+            prompt=prompt[:PROMPT_EVENT_CHARACTERS],
+        )
         return AgentRequest(
             prompt=prompt,
             model=self._choice.model,
@@ -215,8 +228,7 @@ class _AgentRun:
         hooks = ToolHooks(stage, environment)
 
         def saw(event: AgentEvent) -> None:
-            if event.tool_id:  # codex tells of some calls by their end only
-                self._tool_calls.add(event.tool_id)
+            self._record.saw(event)
             hooks.saw(event)
 
         return Watchers(
@@ -244,7 +256,7 @@ class _AgentRun:
         return (
             over_limit(self._handler.with_usage(self._choice, self.reader), self._handler.settings.limits)
             or self._stage_limit("max_tokens", self.reader.usage.total_tokens, "tokens were used")
-            or self._stage_limit("max_agent_turns", len(self._tool_calls), "tool calls were made")
+            or self._stage_limit("max_agent_turns", self._record.tool_calls, "tool calls were made")
         )
 
     def _stage_limit(self, key: str, count: int, what: str) -> str:

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from attractor.app import plan_run, preflight_only, start_run
+from attractor.backends import AgentEvent
 from attractor.errors import AttractorError, ConfigError, PreflightFailed
+from attractor.handlers.agent_record import MAX_RECORDED_EVENTS, AgentRecord
 from attractor.processes import StopRequest
 from tests.app.runs import Ran, request
 from tests.processes.living import living
@@ -312,6 +314,43 @@ def test_tool_hooks_run_around_the_agents_tool_calls_and_their_failures_are_reco
         ("tool_hooks.pre", False, "exit status 3"),
         ("tool_hooks.post", True, ""),
     ]
+
+
+def test_the_runs_log_has_an_agents_messages_and_tool_calls(agents: Agents) -> None:
+    lines = [
+        {"type": "init", "session_id": "s", "model": "m"},
+        {"type": "message", "role": "assistant", "content": "Look", "delta": True},
+        {"type": "message", "role": "assistant", "content": "ing.", "delta": True},
+        {"type": "tool_use", "tool_name": "shell", "tool_id": "t1", "parameters": {"command": "ls"}},
+        {"type": "tool_result", "tool_id": "t1", "status": "error", "output": "no such thing"},
+        {"type": "message", "role": "assistant", "content": "Done.", "delta": True},
+    ]
+    told = "".join(f"echo '{json.dumps(line)}'\n" for line in lines)
+    end = GEMINI_OK.splitlines()[-1]
+    agents.program("google", f"{told}{end}\n{STATUS}")
+    ran = agents.run(NODE.replace("openai", "google") % "")
+    assert ran.status == "success"
+    (started,) = ran.events("agent_started")
+    assert (started["provider"], started["model"]) == ("google", "gpt-5.4")
+    assert started["prompt"] == (ran.root / "a" / "prompt.md").read_text()
+    names = ("agent_message", "agent_tool_call", "agent_tool_result")
+    steps = [{k: v for k, v in event.items() if k not in ("seq", "ts", "run_id")} for event in ran.events(*names)]
+    node, tool = {"node_id": "a", "attempt": 1}, {"tool": "shell", "tool_id": "t1"}
+    assert steps == [
+        {"event": "agent_message", **node, "model": "gpt-5.4", "text": "Looking."},
+        {"event": "agent_tool_call", **node, **tool, "arguments": '{"command":"ls"}'},
+        {"event": "agent_tool_result", **node, **tool, "output": "no such thing", "is_error": True},
+        {"event": "agent_message", **node, "model": "gpt-5.4", "text": "Done."},
+    ]
+
+
+def test_a_program_that_talks_for_ever_does_not_fill_the_runs_log() -> None:
+    told: list[dict[str, Any]] = []
+    record = AgentRecord(lambda name, **facts: told.append({"event": name, **facts}), "a", 1, "m")
+    for number in range(10_000):
+        record.saw(AgentEvent("message", f"message {number}"))
+    record.finish()
+    assert [event["text"] for event in told] == [f"message {number}" for number in range(MAX_RECORDED_EVENTS)]
 
 
 def test_simulated_agents_follow_their_script(agents: Agents) -> None:

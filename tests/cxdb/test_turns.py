@@ -18,6 +18,10 @@ FIELDS_OF_EVENT: dict[EventName, dict[str, object]] = {
     EventName.STAGE_ATTEMPT_START: {"handler": "tool", "attempt": 1, "visit": 1, "command": "true"},
     EventName.STAGE_ATTEMPT_END: {"attempt": 1, "visit": 1, "status": "success", "will_retry": False, "output": "x"},
     EventName.STAGE_RETRY_SLEEP: {"attempt": 1, "delay_ms": 200},
+    EventName.AGENT_STARTED: {"attempt": 1, "provider": "openai", "model": "m", "prompt": "Do it."},
+    EventName.AGENT_MESSAGE: {"attempt": 1, "model": "m", "text": "Done."},
+    EventName.AGENT_TOOL_CALL: {"attempt": 1, "tool": "Bash", "tool_id": "i1", "arguments": "ls"},
+    EventName.AGENT_TOOL_RESULT: {"attempt": 1, "tool": "Bash", "tool_id": "i1", "output": "x", "is_error": False},
     EventName.INTERVIEW_STARTED: {"question_id": "a", "type": "yes_no", "text": "Ship it?"},
     EventName.INTERVIEW_TIMEOUT: {"question_id": "a", "duration_ms": 1000.4},
     EventName.INTERVIEW_COMPLETED: {"question_id": "a", "answer": "Y", "label": "Yes", "duration_ms": 9.6},
@@ -68,6 +72,31 @@ def test_call_and_result_share_their_id_and_attempts_do_not() -> None:
 
     assert call_id(EventName.STAGE_ATTEMPT_START, 1) == call_id(EventName.STAGE_ATTEMPT_END, 1)
     assert call_id(EventName.STAGE_ATTEMPT_START, 1) != call_id(EventName.STAGE_ATTEMPT_START, 2)
+
+
+@pytest.mark.parametrize(
+    ("told", "arguments"),
+    [
+        ('{"command": "ls"}', {"command": "ls"}),
+        ("ls -l", {"text": "ls -l"}),
+        ('{"command": "ls', {"text": '{"command": "ls'}),
+        ("[1]", {"text": "[1]"}),
+        ("", {"text": ""}),
+    ],
+)
+def test_an_agents_arguments_are_a_json_object_whatever_the_program_told(told: str, arguments: object) -> None:
+    event = BASE | FIELDS_OF_EVENT[EventName.AGENT_TOOL_CALL] | {"event": "agent_tool_call", "arguments": told}
+    (turn,) = turns_of(event, FACTS)
+    assert json.loads(msgspec.msgpack.decode(turn.payload)[5]) == arguments
+
+
+def test_an_agents_calls_are_told_apart_over_attempts() -> None:
+    def call_id(event: EventName, attempt: int) -> object:
+        (turn,) = turns_of(BASE | FIELDS_OF_EVENT[event] | {"event": event.value, "attempt": attempt}, FACTS)
+        return msgspec.msgpack.decode(turn.payload)[4]
+
+    assert call_id(EventName.AGENT_TOOL_CALL, 1) == call_id(EventName.AGENT_TOOL_RESULT, 1)
+    assert call_id(EventName.AGENT_TOOL_CALL, 1) != call_id(EventName.AGENT_TOOL_CALL, 2)
 
 
 def test_other_peoples_turns_have_no_origin() -> None:
