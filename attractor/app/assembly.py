@@ -14,6 +14,7 @@ from attractor.contracts import BranchRunner, CrashObserver, Interviewer, RunSta
 from attractor.cxdb import Journal, NoJournal
 from attractor.engine import RestartFolders, RunLoop, StageRunner
 from attractor.errors import RunDirectoryError
+from attractor.extensions import Extensions
 from attractor.graph import Graph
 from attractor.handlers import handlers_for
 from attractor.processes import RUN_TOKEN_VARIABLE
@@ -22,8 +23,18 @@ from attractor.workspace import without_git_variables, worktree_variables
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """What the program around a run brings: its environment, who asks people, its own kinds of nodes."""
+
+    environment: Mapping[str, str]
+    observe: CrashObserver
+    interviewer: Interviewer
+    extensions: Extensions
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
-    """What one loop works with. `manifest` is the run's or the branch's own; `environment` the engine's."""
+    """What one loop works with. `manifest` is the run's or the branch's own."""
 
     manifest: Manifest
     graph: Graph
@@ -32,9 +43,7 @@ class Parts:
     events: EventLog
     turns: Journal | NoJournal
     stop: Stop
-    environment: Mapping[str, str]
-    observe: CrashObserver
-    interviewer: Interviewer
+    host: Host
 
 
 def assemble(
@@ -53,17 +62,19 @@ def assemble(
     `folders` None: the loop may not restart. `folder`: where in the worktree stages run. Raises RunDirectoryError for
     one that is not there.
     """
-    manifest, policy = parts.manifest, parts.manifest.policy
+    manifest, policy, host = parts.manifest, parts.manifest.policy, parts.host
+    home = Path(host.environment.get("HOME") or "/")
+    handlers = handlers_for(policy.agents, catalog, home, branches, host.interviewer)
+    types = {node.handler_type for node in parts.graph.nodes.values()}
+    handlers |= {name: make() for name, make in host.extensions.handlers.items() if name in types}
     stages = StageRunner(
         graph=parts.graph,
-        handlers=handlers_for(
-            policy.agents, catalog, Path(parts.environment.get("HOME") or "/"), branches, parts.interviewer
-        ),
+        handlers=handlers,
         events=parts.events,
         turns=parts.turns,
         stop=parts.stop,
         worktree=_inside(parts.workspace.path, folder),
-        environment=stage_environment(manifest, state.run_id, parts.environment),
+        environment=stage_environment(manifest, state.run_id, host.environment),
         token=stage_token,
         default_timeout_seconds=policy.stage_timeout_seconds,
         uniform=random.uniform,
@@ -81,7 +92,7 @@ def assemble(
         turns=parts.turns,
         folders=folders or _NoRestarts(),
         may_restart=folders is not None,
-        observe=parts.observe,
+        observe=host.observe,
         timestamp=lambda: rfc3339(datetime.now(UTC)),
         initial_context=initial_context(parts.graph),
         limits=policy.agents.limits,

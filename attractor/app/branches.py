@@ -7,14 +7,14 @@ finishes it is `branch_result.json`; until that is there, a later life of the en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from attractor.app.assembly import Parts, assemble, initial_context
+from attractor.app.assembly import Host, Parts, assemble, initial_context
 from attractor.app.history import (
     TERMINAL_EVENT,
     read_history,
@@ -31,10 +31,8 @@ from attractor.contracts import (
     USAGE_TOKENS,
     BranchPlan,
     BranchResult,
-    CrashObserver,
     EventName,
     FailureClass,
-    Interviewer,
     RunState,
     Status,
     Stop,
@@ -87,10 +85,8 @@ class Branches:
     path: str
     graph: Graph
     workspace: Workspace
-    environment: Mapping[str, str]
     catalog: ModelCatalog | None
-    observe: CrashObserver
-    interviewer: Interviewer
+    host: Host
 
     def fan_path(self, node_id: str) -> str:
         return f"{self.path}{NESTING}{node_id}" if self.path else node_id
@@ -113,7 +109,7 @@ class Branches:
         layout = _place(plan)
         begun = layout.checkpoint.exists()
         manifest, state, workspace = self._revive(layout) if begun else self._begin(plan, layout)
-        graph = runnable_graph(layout.graph.read_bytes(), str(layout.graph)) if plan.graph_file else self.graph
+        graph = self._own_graph(layout) if plan.graph_file else self.graph
         events = EventLog(layout, manifest.run_id)
         history = read_history(layout) if events.seq else None  # a crash may have come right behind the checkpoint
         turns = open_branch_journal(manifest, self.owner, events, layout)
@@ -132,17 +128,18 @@ class Branches:
                 events,
                 turns,
                 stop,
-                self.environment,
-                self._observe_branch,
-                self.interviewer,
+                replace(self.host, observe=self._observe_branch),
             )
             return self._live(plan, parts, state)
         finally:
             turns.close()
             events.close()
 
+    def _own_graph(self, layout: Layout) -> Graph:
+        return runnable_graph(layout.graph.read_bytes(), str(layout.graph), self.host.extensions)
+
     def _observe_branch(self, step: str) -> None:
-        self.observe(step if step.startswith("branch_") else f"branch_{step}")
+        self.host.observe(step if step.startswith("branch_") else f"branch_{step}")
 
     # --- looking on --------------------------------------------------------------------------------------
 
@@ -175,7 +172,7 @@ class Branches:
         target, own_context = plan.target_id, {}
         if plan.graph_file is not None:
             text = read_graph_file(plan.graph_file)
-            graph = runnable_graph(text, str(plan.graph_file))
+            graph = runnable_graph(text, str(plan.graph_file), self.host.extensions)
             write_atomic(layout.graph, text)  # the child's own copy: a resume goes on with what it began with
             target, own_context = graph.start_node.id, initial_context(graph)
         workspace = self.workspace
@@ -191,7 +188,7 @@ class Branches:
             context={k: v for k, v in plan.context.items() if k != "internal.failed_node"} | own_context,
         )
         CheckpointStore(layout).save(state, None)
-        self.observe("branch_begun")
+        self.host.observe("branch_begun")
         return manifest, state, workspace
 
     def _manifest(self, plan: BranchPlan, layout: Layout) -> Manifest:
@@ -234,7 +231,7 @@ class Branches:
         result = _result(plan, parts.manifest, state, ending, shipped)
         if not result.canceled:
             write_atomic(parts.layout.branch_result, pretty_json(result.to_json()))
-            self.observe("branch_finished")
+            self.host.observe("branch_finished")
         return result
 
 

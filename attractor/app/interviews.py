@@ -9,14 +9,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from attractor.contracts import Interviewer, Question
+from attractor.extensions import Extensions
 from attractor.human import AutoApproveInterviewer, Console, DeskInterviewer, choices_line, has_console
-from attractor.rundir import Layout, rfc3339
+from attractor.rundir import Layout, Policy, rfc3339
 
 
-def choose_interviewer(layout: Layout, given: Interviewer | None, *, auto_approve: bool) -> Interviewer:
-    """`layout` is the run's base logs root. Without anything else, people are asked by question files alone."""
-    if auto_approve:
+def choose_interviewer(
+    layout: Layout, given: Interviewer | None, policy: Policy, extensions: Extensions, *, auto_approve: bool = False
+) -> Interviewer:
+    """`layout` is the run's base logs root. Without anything else, people are asked by question files alone.
+
+    `auto_approve`: for this life, whatever the policy says. Raises ConfigError for an interviewer that is not there.
+    """
+    if auto_approve or policy.auto_approve:
         return AutoApproveInterviewer()
+    if policy.interviewer:
+        return extensions.interviewer(policy.interviewer)
     return given or desk(layout)
 
 

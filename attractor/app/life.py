@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attractor.app.assembly import Parts, assemble, stage_environment
+from attractor.app.assembly import Host, Parts, assemble, stage_environment
 from attractor.app.branches import Branches
 from attractor.app.history import TERMINAL_EVENT, terminal_fields
 from attractor.app.peers import Shipped, settle
 from attractor.app.setup import run_setup
 from attractor.backends import load_catalog
-from attractor.contracts import USAGE_COST, USAGE_TOKENS, CrashObserver, FailureClass, Interviewer, RunState, Workspace
+from attractor.contracts import USAGE_COST, USAGE_TOKENS, FailureClass, RunState, Workspace
 from attractor.cxdb import Journal, NoJournal
 from attractor.engine import Ending, RunLoop
 from attractor.errors import AttractorError
@@ -70,9 +70,7 @@ class Life:
     events: EventLog
     turns: Journal | NoJournal
     stop: StopRequest
-    environment: Mapping[str, str]
-    observe: CrashObserver
-    interviewer: Interviewer
+    host: Host
     needs_setup: bool = False
 
     def live(self) -> RunResult:
@@ -92,10 +90,8 @@ class Life:
             path="",
             graph=self.graph,
             workspace=self.workspace,
-            environment=self.environment,
             catalog=catalog,
-            observe=self.observe,
-            interviewer=self.interviewer,
+            host=self.host,
         )
         parts = Parts(
             manifest,
@@ -105,9 +101,7 @@ class Life:
             self.events,
             self.turns,
             self.stop,
-            self.environment,
-            self.observe,
-            self.interviewer,
+            self.host,
         )
         folders = _RestartFolders(manifest, self.events)
         return assemble(parts, self.state, catalog, branches, folders, stage_token=manifest.token)
@@ -119,7 +113,7 @@ class Life:
                     self.manifest.policy,
                     self.layout,
                     self.workspace.path,
-                    stage_environment(self.manifest, self.manifest.run_id, self.environment),
+                    stage_environment(self.manifest, self.manifest.run_id, self.host.environment),
                     self.events,
                     self.stop,
                 )
@@ -143,14 +137,14 @@ class Life:
         losses: list[str] = []
         with _noted(losses):
             self.events.emit(TERMINAL_EVENT[ending.status], **terminal_fields(ending, state))
-        self.observe("terminal_event")
+        self.host.observe("terminal_event")
         with _noted(losses):
             CheckpointStore(loop.layout).close(state)
         final = self._settle(ending, state, losses)
         for layout in {loop.layout.root: loop.layout, self.layout.root: self.layout}.values():
             with _noted(losses):
                 write_final([layout], final)
-        self.observe("final_written")
+        self.host.observe("final_written")
         self.events.close()
         return RunResult(
             self.manifest.run_id,

@@ -13,9 +13,9 @@ from pathlib import Path
 from attractor.backends import canonical_provider, known_providers
 from attractor.config import RunConfig, load_run_config
 from attractor.errors import ConfigError, GraphError, RunDirectoryError, UsageError, WorkspaceError
+from attractor.extensions import Extensions, installed_extensions
 from attractor.graph import Graph
 from attractor.handlers import HANDLER_TYPES
-from attractor.lint import validate_text
 from attractor.rundir import Layout, living_owner, runs_home
 from attractor.workspace import (
     RepositoryFacts,
@@ -30,9 +30,12 @@ from attractor.workspace import (
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """The command line of `run`. Paths may be relative to `cwd`; None and '' mean "not given"."""
+    """The command line of `run`. Paths may be relative to `cwd`; None and '' mean "not given".
 
-    graph: Path
+    `graph`: a DOT file, or as a str DOT text itself.
+    """
+
+    graph: Path | str
     cwd: Path
     environment: Mapping[str, str]
     config: Path | None = None
@@ -47,6 +50,7 @@ class RunRequest:
     allow_test_shim: bool = False
     force_models: Mapping[str, str] = field(default_factory=dict)
     auto_approve: bool = False
+    interviewer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +67,23 @@ class Plan:
     branch: str
     workdir: Path
     labels: Mapping[str, str]
+    extensions: Extensions
     auto_approve: bool = False
+    interviewer: str = ""
     notes: tuple[str, ...] = ()
 
 
-def plan_run(request: RunRequest) -> Plan:
-    """Check a request. Raises AttractorError naming what is wrong and what to do; makes nothing."""
+def plan_run(request: RunRequest, extensions: Extensions | None = None) -> Plan:
+    """Check a request. Raises AttractorError naming what is wrong and what to do; makes nothing.
+
+    `extensions` None: those that are installed.
+    """
+    extensions = installed_extensions() if extensions is None else extensions
+    if request.interviewer:
+        extensions.interviewer(request.interviewer)
     run_id = _run_id(request)
-    graph_path = request.cwd / request.graph
-    graph_text = read_graph_file(graph_path)
-    graph = runnable_graph(graph_text, str(graph_path))
+    graph_text, name = _graph_text(request)
+    graph = runnable_graph(graph_text, name, extensions)
     config = _with_agents(load_run_config(request.cwd / request.config) if request.config else RunConfig(), request)
     prefix = check_prefix(config.run_branch_prefix, f"{config.file or 'defaults'}: git.run_branch_prefix")
     layout = Layout(_logs_root(request, run_id))
@@ -100,7 +111,9 @@ def plan_run(request: RunRequest) -> Plan:
         branch,
         workdir,
         request.labels,
+        extensions,
         request.auto_approve,
+        request.interviewer,
         tuple(notes),
     )
 
@@ -143,6 +156,13 @@ def _logs_root(request: RunRequest, run_id: str) -> Path:
     return Path(os.path.realpath(request.cwd / request.logs_root))
 
 
+def _graph_text(request: RunRequest) -> tuple[bytes, str]:
+    if isinstance(request.graph, str):
+        return request.graph.encode(), "<text>"
+    path = request.cwd / request.graph
+    return read_graph_file(path), str(path)
+
+
 def read_graph_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -150,17 +170,21 @@ def read_graph_file(path: Path) -> bytes:
         raise UsageError(f"cannot read the graph {path}: {error.strerror or error}") from error
 
 
-def runnable_graph(text: bytes, name: str) -> Graph:
-    """The linted graph; GraphError where it has errors or nodes this engine has no handler for."""
-    graph = validate_text(text, name).require()
+def runnable_graph(text: bytes, name: str, extensions: Extensions) -> Graph:
+    """The linted graph; GraphError where it has errors or nodes that there is no handler for, ConfigError where a
+    handler of an extension cannot be made.
+    """
+    graph = extensions.validate(text, name).require()
+    known = (*HANDLER_TYPES, *extensions.handlers)
     for node in graph.nodes.values():
-        if node.handler_type not in HANDLER_TYPES:
-            known = ", ".join(HANDLER_TYPES)
+        if node.handler_type not in known:
             raise GraphError(
                 f"{node.span.place}: node {node.id} needs the handler {node.handler_type!r}, "
-                f"which this version does not have (it has: {known})",
-                hint="leave its type out and let the shape choose the handler, or name one of these",
+                f"which is not here (there are: {', '.join(known)})",
+                hint="leave its type out and let the shape choose the handler, name one of these, or install the "
+                "extension that has it",
             )
+    extensions.check_handlers(graph)
     return graph
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from attractor.app.assembly import Host
 from attractor.app.history import History, read_history, reconcile, resumed_fields, started_fields
 from attractor.app.inspect import checkpointed_commit, newest_root
 from attractor.app.interviews import choose_interviewer
@@ -25,6 +26,7 @@ from attractor.contracts import CrashObserver, EventName, FailureClass, Intervie
 from attractor.cxdb import RunFacts, turns_of
 from attractor.engine import Ending
 from attractor.errors import AttractorError, CxdbError, CxdbUnreachable, GraphError, RunDirectoryError
+from attractor.extensions import Extensions, installed_extensions
 from attractor.graph import FAN_IN, FAN_OUT, Graph, join_of
 from attractor.processes import StopRequest, end_run
 from attractor.rundir import (
@@ -55,12 +57,13 @@ def resume_run(
     observe: CrashObserver = lambda step: None,
     interviewer: Interviewer | None = None,
     auto_approve: bool = False,
+    extensions: Extensions | None = None,
 ) -> RunResult:
     """Continue the run in `logs_root` behind its last finished node, to its end.
 
     A run that has succeeded is left as it is. One that failed begins again with the node that failed.
-    `auto_approve` is for this life alone; a run begun with it keeps it. Raises
-    AttractorError, with nothing changed but a final.json that says so, where it cannot be continued.
+    `auto_approve` is for this life alone; a run begun with it keeps it. `extensions` None: those that are installed.
+    Raises AttractorError, with nothing changed but a final.json that says so, where it cannot be continued.
     """
     layout = Layout(logs_root)
     manifest = read_manifest(layout)
@@ -75,13 +78,15 @@ def resume_run(
         if final is not None and final.status == "success":
             return _finished(layout, manifest, final)
         try:
+            known = (installed_extensions() if extensions is None else extensions).as_recorded(manifest.extensions)
+            asked = choose_interviewer(layout, interviewer, manifest.policy, known, auto_approve=auto_approve)
+            host = Host(environment, observe, asked, known)
             history = read_history(layout)
             if final is None and history.terminal is not None:
-                final = _write_missing_final(layout, manifest, history.terminal)
+                final = _write_missing_final(layout, manifest, history.terminal, known)
                 if final.status == "success":
                     return _finished(layout, manifest, final)
-            asked = choose_interviewer(layout, interviewer, auto_approve=auto_approve or manifest.policy.auto_approve)
-            life = _revive(layout, manifest, final, history, environment, stop, on_events, observe, asked)
+            life = _revive(layout, manifest, final, history, host, stop, on_events)
         except (RunDirectoryError, GraphError) as error:
             # Damage: it can never be resumed as it is. Anything else (CXDB away, a moved branch) may pass, and a
             # crashed run stays a crashed one.
@@ -136,9 +141,9 @@ def _finished(layout: Layout, manifest: Manifest, final: Final) -> RunResult:
     )
 
 
-def _write_missing_final(layout: Layout, manifest: Manifest, terminal: Event) -> Final:
+def _write_missing_final(layout: Layout, manifest: Manifest, terminal: Event, extensions: Extensions) -> Final:
     """The engine died between its terminal event and final.json: only the file is missing, and only it is made."""
-    state, current = load_state(layout, manifest, runnable_graph_of(layout), read_history(layout))
+    state, current = load_state(layout, manifest, _runnable_graph_of(layout, extensions), read_history(layout))
     failure_class = terminal.get("failure_class")
     ending = Ending(
         terminal["status"],
@@ -167,7 +172,7 @@ def _settle_turns(layout: Layout, manifest: Manifest) -> Shipped:
         events.close()
 
 
-def runnable_graph_of(layout: Layout) -> Graph:
+def _runnable_graph_of(layout: Layout, extensions: Extensions) -> Graph:
     """The run's own copy of its graph."""
     try:
         text = layout.graph.read_bytes()
@@ -175,7 +180,7 @@ def runnable_graph_of(layout: Layout) -> Graph:
         raise RunDirectoryError(
             f"cannot read {layout.graph}: {error.strerror or error}", hint="it is the run's own copy of its graph"
         ) from error
-    return runnable_graph(text, str(layout.graph))
+    return runnable_graph(text, str(layout.graph), extensions)
 
 
 def _revive(
@@ -183,19 +188,17 @@ def _revive(
     manifest: Manifest,
     final: Final | None,
     history: History,
-    environment: Mapping[str, str],
+    host: Host,
     stop: StopRequest,
     on_events: Callable[[EventLog], None],
-    observe: CrashObserver,
-    interviewer: Interviewer,
 ) -> Life:
-    graph = runnable_graph_of(layout)
+    graph = _runnable_graph_of(layout, host.extensions)
     state, current = load_state(layout, manifest, graph, history)
     _check_fits(state, graph, current)
     peer = _reach_again(manifest)
     with _watched_for_remaking(layout, manifest):
         workspace = _restore_workspace(manifest, state)
-    observe("worktree_restored")
+    host.observe("worktree_restored")
     _rerun_failed_node(graph, state, final, current)
     _keep_old_final(layout, current, history.resumes)
     events = EventLog(layout, manifest.run_id)
@@ -217,9 +220,7 @@ def _revive(
         events,
         turns,
         stop,
-        environment,
-        observe,
-        interviewer,
+        host,
         needs_setup=True,
     )
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import attractor
-from attractor.app.assembly import initial_context
+from attractor.app.assembly import Host, initial_context
 from attractor.app.history import started_fields
 from attractor.app.interviews import choose_interviewer
 from attractor.app.life import Life, RunResult
@@ -98,6 +98,7 @@ def _initialize(
     events = EventLog(layout, plan.run_id)
     on_events(events)
     turns = open_journal(manifest, peer, events, layout, fresh=True)
+    asked = choose_interviewer(layout, interviewer, manifest.policy, plan.extensions)
     events.emit(EventName.RUN_STARTED, **started_fields(manifest))
     events.emit(EventName.PREFLIGHT_PASSED, checks=len(preflight.checks))
     return Life(
@@ -109,9 +110,7 @@ def _initialize(
         events,
         turns,
         stop,
-        environment,
-        observe,
-        choose_interviewer(layout, interviewer, auto_approve=manifest.policy.auto_approve),
+        Host(environment, observe, asked, plan.extensions),
         needs_setup=True,
     )
 
@@ -149,7 +148,9 @@ def _manifest(plan: Plan, peer: CxdbPeer | None, agents: AgentSettings) -> Manif
             setup_timeout_seconds=plan.config.setup_timeout_seconds,
             agents=agents,
             auto_approve=plan.auto_approve,
+            interviewer=plan.interviewer,
         ),
+        extensions=plan.extensions.used_by(plan.graph, plan.interviewer),
         token=new_token(),
         engine_version=attractor.__version__,
     )

@@ -15,7 +15,7 @@ from attractor.cli.output import say
 from attractor.cli.paths import absolute, read_graph
 from attractor.cli.trace import NodeState, Trace, trace_of
 from attractor.errors import RunDirectoryError, UsageError
-from attractor.lint import validate_text
+from attractor.extensions import installed_extensions
 from attractor.rundir import Event, Layout, branch_layouts, read_events
 
 KINDS = ("svg", "png", "pdf")
@@ -44,10 +44,10 @@ def graph(graph_path: str | None, output: str, logs_root: str | None) -> int:
 
     run = _Round(absolute(logs_root)) if logs_root is not None else None
     if graph_path is not None:
-        validation = validate_text(read_graph(graph_path), graph_path)
+        validation = installed_extensions().validate(read_graph(graph_path), graph_path)
     else:
         assert run is not None
-        validation = validate_text(run.graph_text(), str(run.base.graph))
+        validation = installed_extensions().validate(run.graph_text(), str(run.base.graph))
     drawn = validation.require()
     if run is None:
         draw(drawn, Path(output), kind)

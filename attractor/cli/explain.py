@@ -18,6 +18,7 @@ from attractor.cli.ways_out import WayOut, fidelity_along, thread_along, ways_ou
 from attractor.config import RunConfig, load_run_config
 from attractor.contracts import AgentSettings
 from attractor.errors import GraphError, UsageError
+from attractor.extensions import installed_extensions
 from attractor.graph import DEFAULT_HANDLER_TYPE, Graph, Node
 from attractor.graph import read_graph as read_graph_text
 from attractor.handlers import escalation_models, failover_models, primary_model
@@ -55,7 +56,9 @@ def explain(graph_path: str, node_id: str, config: str | None, as_json: bool) ->
 
 def _readable(name: str) -> Graph:
     """The graph, also with findings of the linter: they are often why somebody asks. Not with what was not read."""
-    graph, problems, is_whole = read_graph_text(read_graph(name), name)
+    graph, problems, is_whole = read_graph_text(
+        read_graph(name), name, transforms=tuple(installed_extensions().transforms.values())
+    )
     errors = tuple(problem for problem in problems if problem.severity is Severity.ERROR)
     if graph is None or errors or not is_whole:
         raise GraphError(f"the graph cannot be read: {len(errors)} error{'s' * (len(errors) != 1)}", diagnostics=errors)

@@ -72,6 +72,7 @@ class ValueSource(StrEnum):
     SUBGRAPH = "subgraph"
     STYLESHEET = "stylesheet"
     GRAPH = "graph"
+    TRANSFORM = "transform"
     CONFIGURATION = "run configuration"
     BUILT_IN = "built-in default"
 
@@ -124,6 +125,8 @@ def given(attribute: Attribute, *, of: ValueSource = ValueSource.NODE) -> Given:
     """An attribute with its origin in words. `of`: whose it is where it has no origin."""
     origin = attribute.origin
     if isinstance(origin, Transformed):
+        if origin.before is None:
+            return Given(attribute.text, ValueSource.TRANSFORM, origin.transform)
         before = given(origin.before, of=of)
         return Given(attribute.text, before.source, before.detail, before.place, origin.before.text)
     key_span = attribute.key_span

@@ -8,7 +8,8 @@ import click
 
 from attractor.cli.paths import read_graph
 from attractor.errors import MAX_SHOWN_DIAGNOSTICS
-from attractor.lint import Severity, Validation, validate_text
+from attractor.extensions import installed_extensions
+from attractor.lint import Severity, Validation
 
 
 @click.command()
@@ -17,7 +18,8 @@ from attractor.lint import Severity, Validation, validate_text
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 def validate(graphs: tuple[str, ...], as_json: bool, strict: bool) -> int:
     """Check graph files: every problem with its place, in one go."""
-    results = [(name, validate_text(read_graph(name), name)) for name in graphs]
+    extensions = installed_extensions()
+    results = [(name, extensions.validate(read_graph(name), name)) for name in graphs]
     if as_json:
         click.echo(json.dumps([finding.as_dict() for _, result in results for finding in result.diagnostics], indent=2))
     else:

@@ -61,6 +61,7 @@ class LabelType(click.ParamType[tuple[str, str]]):
 @click.option("--workdir", metavar="D", help="With --no-git: where stages run (default: here).")
 @click.option("--simulate", is_flag=True, help="Start no agent program: stages follow their simulate attribute.")
 @click.option("--auto-approve", is_flag=True, help="Human gates take yes, or their first choice, by themselves.")
+@click.option("--interviewer", metavar="NAME", default="", help="Human gates ask by this installed interviewer.")
 @click.option("--allow-test-shim", is_flag=True, help="Accept llm.cli_profile: test_shim.")
 @click.option(
     "--force-model", "force_models", type=LabelType(), multiple=True, help="PROVIDER=MODEL for its nodes; repeatable."
@@ -149,6 +150,7 @@ def _request(options: dict[str, Any]) -> RunRequest:
         allow_test_shim=options["allow_test_shim"],
         force_models=dict(options["force_models"]),
         auto_approve=options["auto_approve"],
+        interviewer=options["interviewer"],
     )
 
 
@@ -230,6 +232,7 @@ def _child_arguments(plan: Plan, options: dict[str, Any]) -> list[str]:
     arguments += ["--no-cxdb"] if options["no_cxdb"] else []
     arguments += ["--simulate"] if options["simulate"] else []
     arguments += ["--auto-approve"] if options["auto_approve"] else []
+    arguments += ["--interviewer", options["interviewer"]] if options["interviewer"] else []
     arguments += ["--allow-test-shim"] if options["allow_test_shim"] else []
     for key, value in options["force_models"]:
         arguments += ["--force-model", f"{key}={value}"]

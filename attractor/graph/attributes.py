@@ -27,6 +27,8 @@ __all__ = [
 
 
 class Scope(StrEnum):
+    """What an attribute belongs to."""
+
     GRAPH = "graph"
     NODE = "node"
     EDGE = "edge"

@@ -18,7 +18,7 @@ from attractor.diagnostics import Diagnostic, Severity
 from attractor.dot import Attribute
 from attractor.errors import GraphError, InternalError
 from attractor.graph.conditions import Condition, ConditionProblem
-from attractor.graph.origin import Subgraph
+from attractor.graph.origin import Subgraph, Transformed
 from attractor.graph.values import parse_boolean, parse_duration, parse_integer, parse_list, parse_number
 from attractor.source import Source, Span
 
@@ -126,6 +126,17 @@ class Node(_Attributed):
             self.subgraphs,
             self.defaults,
         )
+
+    def with_text(self, key: str, text: str, *, by: str) -> "Node":
+        """The same node with one attribute set by the transform named `by`, which `attractor explain` tells."""
+        before = self.attributes.get(key)
+        origin = Transformed(by, before)
+        if before is not None:
+            attribute = before._replace(text=text, origin=origin)
+        else:
+            source, start, end = self.span
+            attribute = Attribute(key, text, source, start, end, start, end, origin=origin)
+        return self.with_attributes({**self.attributes, key: attribute})
 
     @property
     def label(self) -> str:

@@ -65,7 +65,7 @@ class GraphAttribute(Origin):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transformed(Origin):
-    """A transform has changed the text; `before` is the attribute as it was, with its own origin."""
+    """A transform has set the text; `before` is the attribute as it was, with its own origin, None where it is new."""
 
     transform: str
-    before: Attribute
+    before: Attribute | None

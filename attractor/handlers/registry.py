@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -34,7 +33,7 @@ HANDLER_TYPES: Final = (
 
 def handlers_for(
     settings: AgentSettings, catalog: ModelCatalog | None, home: Path, branches: BranchRunner, interviewer: Interviewer
-) -> Mapping[str, Handler]:
+) -> dict[str, Handler]:
     """One handler for each of `HANDLER_TYPES`. `home`: where the user's credential files are."""
     agent: Handler = SimulatedHandler() if settings.simulate else CodergenHandler(settings, catalog, home, _now)
     asked = SimulatedAnswers(interviewer) if settings.simulate else interviewer

@@ -19,8 +19,6 @@ from attractor.graph import (
 )
 from attractor.lint.rule import Facts, Finding, Suggestions
 
-_HANDLER_TYPES = tuple(SHAPE_TO_HANDLER_TYPE.values())
-
 # Shapes Graphviz draws; those without a handler of their own are LLM stages (spec 2.8).
 _SHAPE_NAMES = """
     Mcircle Mdiamond Mrecord Msquare assembly box box3d cds circle component cylinder diamond doublecircle
@@ -125,10 +123,10 @@ def stylesheet_selector(facts: Facts) -> Iterator[Finding]:
 def type_known(facts: Facts) -> Iterator[Finding]:
     for place in facts.places(Scope.NODE, "type"):
         name = place.attribute.text
-        if name and name not in _HANDLER_TYPES:
-            fix = Suggestions(_HANDLER_TYPES).fix(name)
+        if name and name not in facts.known_types:
+            fix = Suggestions(facts.known_types).fix(name)
             message = f"handler type `{name}` is not known"
-            yield Finding(message, place.attribute.span, place.node_id, fix=fix, expected=_HANDLER_TYPES)
+            yield Finding(message, place.attribute.span, place.node_id, fix=fix, expected=facts.known_types)
 
 
 def shape_known(facts: Facts) -> Iterator[Finding]:

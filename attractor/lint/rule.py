@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from attractor.diagnostics import Diagnostic, Severity, closest_name
-from attractor.graph import ATTRIBUTES, GRAPHVIZ_ATTRIBUTES, Attribute, Edge, Graph, Node, Scope
+from attractor.graph import ATTRIBUTES, GRAPHVIZ_ATTRIBUTES, SHAPE_TO_HANDLER_TYPE, Attribute, Edge, Graph, Node, Scope
 from attractor.source import Span
 
 __all__ = ["Facts", "Finding", "Place", "Rule", "Suggestions"]
@@ -53,8 +53,10 @@ class Place(NamedTuple):
 class Facts:
     """A graph with what rules ask about it again and again."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, handler_types: Iterable[str] = ()) -> None:
+        """`handler_types`: those with a handler beside the built-in ones."""
         self.graph = graph
+        self.known_types = (*SHAPE_TO_HANDLER_TYPE.values(), *handler_types)
 
     @cached_property
     def handler_types(self) -> dict[str, str]:

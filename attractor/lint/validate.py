@@ -41,26 +41,33 @@ class Validation:
         return self.graph
 
 
-def lint(graph: Graph, extra_rules: Sequence[Rule] = (), *, whole_graph: bool = True) -> tuple[Diagnostic, ...]:
+def lint(
+    graph: Graph, extra_rules: Sequence[Rule] = (), *, whole_graph: bool = True, handler_types: Sequence[str] = ()
+) -> tuple[Diagnostic, ...]:
     """All findings about a graph, sorted by place. `whole_graph=False` says that a part of it may be
-    missing.
+    missing; `handler_types` are those with a handler beside the built-in ones.
     """
-    facts = Facts(graph)
+    facts = Facts(graph, handler_types)
     rules = [rule for rule in (*RULES, *extra_rules) if whole_graph or not rule.whole_graph]
     return in_file_order(finding for rule in rules for finding in rule.apply(facts))
 
 
 def validate_text(
-    text: str | bytes, name: str, *, transforms: Sequence[Transform] = (), extra_rules: Sequence[Rule] = ()
+    text: str | bytes,
+    name: str,
+    *,
+    transforms: Sequence[Transform] = (),
+    extra_rules: Sequence[Rule] = (),
+    handler_types: Sequence[str] = (),
 ) -> Validation:
-    """Parses, transforms and lints a graph file's text. Never raises, whatever the text; `name` is for
-    messages.
+    """Parses, transforms and lints a graph file's text. Never raises, whatever the text, but for what
+    `transforms` and `extra_rules` raise; `name` is for messages.
     """
     with collector_paused():
         graph, problems, complete = read_graph(text, name, transforms=transforms)
         if graph is None:
             return Validation(None, problems)
-        findings = lint(graph, extra_rules, whole_graph=complete)
+        findings = lint(graph, extra_rules, whole_graph=complete, handler_types=handler_types)
     return Validation(graph, in_file_order((*problems, *findings)))
 
 

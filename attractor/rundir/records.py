@@ -30,12 +30,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     setup_timeout_seconds: float = 600.0
     agents: AgentSettings = AgentSettings()
     auto_approve: bool = False
+    interviewer: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a run that never changes. All paths are absolute; '' or None means "none".
 
     `token` marks the environment of every process the run starts, so that what outlives a crash can be found.
+    `extensions`: what the run depends on beside the engine, such as `transform NAME`, and where that came from.
     """
 
     run_id: str
@@ -53,6 +55,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     token: str
     engine_version: str
+    extensions: dict[str, str] = {}
 
 
 class Final(msgspec.Struct, frozen=True, kw_only=True):
