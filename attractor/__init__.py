@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from attractor.contracts import (
         Answer,
         AnswerKind,
+        ArtifactInfo,
+        Artifacts,
         EventName,
         FailureClass,
         Handler,
@@ -57,6 +59,8 @@ _HOMES = {
     "contracts": (
         "Answer",
         "AnswerKind",
+        "ArtifactInfo",
+        "Artifacts",
         "EventName",
         "FailureClass",
         "Handler",
@@ -100,6 +104,8 @@ __all__ = [
     "RULES",
     "Answer",
     "AnswerKind",
+    "ArtifactInfo",
+    "Artifacts",
     "AttractorError",
     "Attribute",
     "AutoApproveInterviewer",

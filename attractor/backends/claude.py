@@ -40,6 +40,8 @@ def _argv(request: AgentRequest, on_stdin: bool) -> tuple[str, ...]:
         argv += ["--effort", request.reasoning_effort]
     # Catalogues write `claude-sonnet-4.6`, the program wants `claude-sonnet-4-6`.
     argv += ["--model", re.sub(r"(?<=\d)\.(?=\d)", "-", request.model)]
+    if request.session_id:
+        argv += ["--resume", request.session_id]
     return tuple(argv) if on_stdin else (*argv, request.prompt)
 
 
@@ -221,6 +223,8 @@ CLAUDE: Final = AgentProfile(
     help_arguments=("--help",),
     headless_flags=("--print", "--output-format", "--permission-mode", "--add-dir"),
     effort_flag=True,
+    session_paths=(".claude/projects",),
+    counts_session=False,
     exit_kinds={},
     build_argv=_argv,
     reader=ClaudeReader,

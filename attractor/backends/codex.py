@@ -46,6 +46,8 @@ def _argv(request: AgentRequest, on_stdin: bool) -> tuple[str, ...]:
     if request.base_url:
         argv += _own_endpoint(request.base_url)
     argv += ["-m", request.model]
+    if request.session_id:
+        argv += ["resume", request.session_id]
     return (*argv, "-" if on_stdin else request.prompt)
 
 
@@ -183,6 +185,8 @@ CODEX: Final = AgentProfile(
     help_arguments=("exec", "--help"),
     headless_flags=("--json", "--sandbox", "--skip-git-repo-check", "--add-dir"),
     effort_flag=True,
+    session_paths=(".codex/sessions",),
+    counts_session=True,
     exit_kinds={2: FailureKind.BAD_REQUEST, 101: FailureKind.CRASHED},  # clap's usage error; a Rust panic
     build_argv=_argv,
     reader=CodexReader,

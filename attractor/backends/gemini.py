@@ -37,6 +37,8 @@ def _argv(request: AgentRequest, on_stdin: bool) -> tuple[str, ...]:
     argv = [request.executable, "--output-format", "stream-json", "--yolo", "--skip-trust"]
     for folder in request.extra_folders:
         argv += ["--include-directories", str(folder)]
+    if request.session_id:
+        argv += ["--resume", "latest"]  # it takes no id; its state root has this one only
     argv += ["-m", request.model]
     return tuple(argv) if on_stdin else (*argv, "-p", request.prompt)
 
@@ -184,6 +186,8 @@ GEMINI: Final = AgentProfile(
     help_arguments=("--help",),
     headless_flags=("--output-format", "--yolo", "--prompt", "--skip-trust"),
     effort_flag=False,
+    session_paths=(".gemini/tmp", ".gemini/projects.json"),
+    counts_session=False,
     exit_kinds={**{status % 256: kind for status, kind in HTTP_KINDS.items()}, **_OWN_EXITS},
     build_argv=_argv,
     reader=GeminiReader,

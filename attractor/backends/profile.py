@@ -43,6 +43,7 @@ class AgentRequest:
     reasoning_effort: str = ""
     writable: tuple[Path, ...] = ()
     base_url: str = ""
+    session_id: str = ""  # of the session to go on with, whose files are in the state root
 
     @property
     def extra_folders(self) -> tuple[Path, ...]:
@@ -78,6 +79,10 @@ class AgentProfile:
     help_arguments: tuple[str, ...]
     headless_flags: tuple[str, ...]
     effort_flag: bool
+    # Where in its state root a session is kept: files and folders that another start needs to go on with it.
+    session_paths: tuple[str, ...]
+    # It tells the usage of the whole session, not of this start.
+    counts_session: bool
     exit_kinds: Mapping[int, FailureKind]
     build_argv: Callable[[AgentRequest, bool], tuple[str, ...]] = field(repr=False)
     reader: Callable[[], StreamReader] = field(repr=False)

@@ -65,6 +65,20 @@ class Usage:
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    def since(self, before: Usage) -> Usage:
+        """What was used behind `before`, of a program that counts its whole session. Never negative."""
+        counts = {
+            name: max(0, getattr(self, name) - getattr(before, name))
+            for name in (
+                "input_tokens",
+                "cached_input_tokens",
+                "cache_write_input_tokens",
+                "output_tokens",
+                "reasoning_tokens",
+            )
+        }
+        return Usage(**counts, cost_usd=self.cost_usd)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentError:

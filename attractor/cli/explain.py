@@ -14,12 +14,12 @@ import click
 
 from attractor.cli.explanation import Explanation, Given, ValueSource, explain_node
 from attractor.cli.paths import absolute, read_graph
-from attractor.cli.ways_out import WayOut, fidelity_along, thread_along, ways_out
+from attractor.cli.ways_out import WayOut, ways_out
 from attractor.config import RunConfig, load_run_config
 from attractor.contracts import AgentSettings
 from attractor.errors import GraphError, UsageError
 from attractor.extensions import installed_extensions
-from attractor.graph import DEFAULT_HANDLER_TYPE, Graph, Node
+from attractor.graph import DEFAULT_HANDLER_TYPE, Graph, Node, fidelity_along, thread_along
 from attractor.graph import read_graph as read_graph_text
 from attractor.handlers import escalation_models, failover_models, primary_model
 from attractor.lint import Severity

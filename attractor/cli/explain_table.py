@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from attractor.cli.explanation import Effective, Explanation, Given, ValueSource
-from attractor.cli.ways_out import RouteKind, WayOut, fidelity_along, thread_along
-from attractor.graph import DEFAULT_HANDLER_TYPE, Graph, Node
+from attractor.cli.ways_out import RouteKind, WayOut
+from attractor.graph import DEFAULT_HANDLER_TYPE, Graph, Node, fidelity_along, thread_along
 
 MIN_WIDTH = 40
 # A prompt may have pages; its beginning is enough to know it again. --json has all of it.

@@ -1,5 +1,4 @@
-"""The ways out of a node in the order in which routing looks at them, and what a node is given along each (spec 3.3,
-5.4).
+"""The ways out of a node in the order in which routing looks at them (spec 3.3).
 
 Rules kept here:
 - This is about the graph alone. Which way is taken is decided by the engine, with an outcome in hand; a test holds
@@ -17,18 +16,7 @@ from enum import StrEnum
 
 from attractor.graph import FAN_IN, FAN_OUT, Edge, Graph, Node, asks_for_outcome, branch_edges, join_of
 
-__all__ = [
-    "DEFAULT_FIDELITY",
-    "FidelitySource",
-    "RouteKind",
-    "ThreadSource",
-    "WayOut",
-    "fidelity_along",
-    "thread_along",
-    "ways_out",
-]
-
-DEFAULT_FIDELITY = "compact"
+__all__ = ["RouteKind", "WayOut", "ways_out"]
 
 
 class RouteKind(StrEnum):
@@ -40,21 +28,6 @@ class RouteKind(StrEnum):
     UNCONDITIONAL = "unconditional"
     RETRY_TARGET = "retry_target"
     FALLBACK_RETRY_TARGET = "fallback_retry_target"
-
-
-class FidelitySource(StrEnum):
-    EDGE = "edge"
-    NODE = "node"
-    GRAPH = "graph"
-    DEFAULT = "default"
-
-
-class ThreadSource(StrEnum):
-    NODE = "node"
-    EDGE = "edge"
-    GRAPH = "graph"
-    SUBGRAPH = "subgraph"
-    PREVIOUS_NODE = "previous node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,27 +97,3 @@ def _jumps(graph: Graph, node: Node) -> list[WayOut]:
 def _is_conditional(graph: Graph, edge: Edge) -> bool:
     target = graph.nodes.get(edge.target_id)
     return target is not None and target.handler_type == "conditional"
-
-
-def fidelity_along(graph: Graph, target: Node, edge: Edge | None) -> tuple[str, FidelitySource]:
-    """How much of the context a node gets that is come to along an edge (spec 5.4)."""
-    if edge is not None and edge.fidelity:
-        return edge.fidelity, FidelitySource.EDGE
-    if target.fidelity:
-        return target.fidelity, FidelitySource.NODE
-    if graph.default_fidelity:
-        return graph.default_fidelity, FidelitySource.GRAPH
-    return DEFAULT_FIDELITY, FidelitySource.DEFAULT
-
-
-def thread_along(graph: Graph, source_id: str, target: Node, edge: Edge | None) -> tuple[str, ThreadSource]:
-    """The session a node shares under full fidelity (spec 5.4)."""
-    if target.thread_id:
-        return target.thread_id, ThreadSource.NODE
-    if edge is not None and edge.thread_id:
-        return edge.thread_id, ThreadSource.EDGE
-    if graph.text("thread_id"):
-        return graph.text("thread_id"), ThreadSource.GRAPH
-    if target.subgraph_classes:
-        return target.subgraph_classes[-1], ThreadSource.SUBGRAPH
-    return source_id, ThreadSource.PREVIOUS_NODE

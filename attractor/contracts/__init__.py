@@ -22,6 +22,8 @@ from attractor.contracts.parallel import (
     Telemetry,
 )
 from attractor.contracts.ports import (
+    ArtifactInfo,
+    Artifacts,
     CommitInfo,
     Committed,
     CrashObserver,
@@ -54,6 +56,8 @@ __all__ = [
     "AgentSettings",
     "Answer",
     "AnswerKind",
+    "ArtifactInfo",
+    "Artifacts",
     "BranchPlan",
     "BranchResult",
     "BranchRunner",

@@ -21,7 +21,7 @@ class EventName(StrEnum):
     STAGE_ATTEMPT_START = "stage_attempt_start"  # node_id handler attempt max_attempts visit command
     STAGE_ATTEMPT_END = "stage_attempt_end"  # node_id attempt status failure_* duration_ms will_retry
     STAGE_HEARTBEAT = "stage_heartbeat"  # node_id attempt elapsed_ms
-    AGENT_STARTED = "agent_started"  # node_id attempt provider model prompt
+    AGENT_STARTED = "agent_started"  # node_id attempt provider model fidelity continues prompt
     AGENT_MESSAGE = "agent_message"  # node_id attempt model text
     AGENT_TOOL_CALL = "agent_tool_call"  # node_id attempt tool tool_id arguments
     AGENT_TOOL_RESULT = "agent_tool_result"  # node_id attempt tool tool_id output is_error
@@ -30,6 +30,7 @@ class EventName(StrEnum):
     STAGE_RETRY_SLEEP = "stage_retry_sleep"  # node_id attempt delay_ms
     STAGE_RETRY_BLOCKED = "stage_retry_blocked"  # node_id attempt failure_class failure_reason
     EDGE_SELECTED = "edge_selected"  # from to rule label condition loop_restart
+    ARTIFACT_STORED = "artifact_stored"  # node_id artifact_id name size_bytes sha256 path
     CHECKPOINT_SAVED = "checkpoint_saved"  # node_id status sequence git_commit_sha checkpoint_path
     LOOP_RESTART = "loop_restart"  # from to restart_count logs_root
     LOOP_RESTART_BLOCKED = "loop_restart_blocked"  # node_id failure_class failure_reason

@@ -85,6 +85,43 @@ class Workspace(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ArtifactInfo:
+    """What is known of an artifact without reading it. `size_bytes`: of its data as JSON; `stored_at`: RFC 3339."""
+
+    id: str
+    name: str
+    size_bytes: int
+    stored_at: str
+    path: Path
+
+
+class Artifacts(Protocol):
+    """Named stage outputs that are too large for the context (spec 5.5). An id is letters, digits and `_ . + -`."""
+
+    def store(self, artifact_id: str, name: str, data: Any) -> ArtifactInfo:
+        """Keep `data`, anything JSON can hold; it is on disk when this returns. Raises TypeError, ValueError for what
+        cannot be kept.
+        """
+        ...
+
+    def retrieve(self, artifact_id: str) -> Any:
+        """The data. Raises KeyError."""
+        ...
+
+    def has(self, artifact_id: str) -> bool: ...
+
+    def list(self) -> tuple[ArtifactInfo, ...]:
+        """All of them, by id."""
+        ...
+
+    def remove(self, artifact_id: str) -> None:
+        """Raises KeyError."""
+        ...
+
+    def clear(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
 class StageRun:
     """All that a handler may know about the attempt it is to make.
 
@@ -112,6 +149,7 @@ class StageRun:
     stop: Stop
     heartbeat: Callable[[float], None]
     emit: Callable[..., object]
+    artifacts: Artifacts
     briefing: str = ""
 
 

@@ -125,6 +125,15 @@ FIELDS: Final[dict[str, dict[str, tuple[int, str]]]] = {
         "answered_by": (9, _S),
         "answered_who": (10, _S),
     },
+    "Artifact": {
+        "run_id": (1, _S),
+        "node_id": (2, _S),
+        "name": (3, _S),
+        "mime": (4, _S),
+        "content_hash": (5, _S),
+        "bytes_len": (6, _U64),
+        "local_path": (7, _S),
+    },
     "GitCheckpoint": {
         "run_id": (1, _S),
         "node_id": (2, _S),

@@ -203,6 +203,12 @@ def _interview_completed(event: Event, facts: RunFacts) -> list[tuple[str, _Fiel
     return [("InterviewCompleted", _common(event) | copied | answer | by)]
 
 
+def _artifact(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    known = {"run_id": event["run_id"], "node_id": event["node_id"], "name": event["name"], "mime": "application/json"}
+    stored = {"content_hash": event["sha256"], "bytes_len": event["size_bytes"], "local_path": event["path"]}
+    return [("Artifact", known | stored)]
+
+
 def _checkpoint(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
     node = {"node_id": event["node_id"]}
     saved = _common(event) | node | {"checkpoint_path": event["checkpoint_path"], "cxdb_context_id": facts.context_id}
@@ -243,6 +249,7 @@ _MAKERS: Final[dict[str, _Maker]] = {
     EventName.INTERVIEW_STARTED: _interview_started,
     EventName.INTERVIEW_TIMEOUT: _interview_timeout,
     EventName.INTERVIEW_COMPLETED: _interview_completed,
+    EventName.ARTIFACT_STORED: _artifact,
     EventName.CHECKPOINT_SAVED: _checkpoint,
     EventName.LOOP_RESTART: _loop_restart,
     EventName.LOOP_RESTART_BLOCKED: _loop_restart,

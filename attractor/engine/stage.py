@@ -5,6 +5,7 @@ Everything up to the moment the node's outcome is settled; making it durable is 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -30,11 +31,12 @@ from attractor.engine.failure import POLICY, classify
 from attractor.engine.retry import retry_policy
 from attractor.graph import Edge, Graph, Node
 from attractor.processes import STAGE_TOKEN_VARIABLE
-from attractor.rundir import Layout, encode_json, write_atomic
+from attractor.rundir import ArtifactStore, Layout, artifact_id_of, encode_json, write_atomic
 
 # Pass-through nodes repeat nothing by being retried; a fan-out's branches have retries of their own.
 SINGLE_ATTEMPT_HANDLERS = frozenset({"start", "exit", "conditional", "parallel"})
 EVENT_OUTPUT_CHARACTERS = 400
+LARGE_VALUE_BYTES = 100_000  # spec 5.5: what is larger does not belong in the context
 # What a manager tells a stage of its child (spec 4.11); it stays for the next attempt.
 STEERING = "steering.md"
 
@@ -135,6 +137,7 @@ class StageRunner:
             stop=self.stop,
             heartbeat=lambda elapsed: self._heartbeat(node, attempt, elapsed),
             emit=self._emit,
+            artifacts=ArtifactStore(layout),
             briefing=_steering(stage_dir),
         )
         try:
@@ -143,7 +146,32 @@ class StageRunner:
             outcome = Outcome(Status.FAIL, failure_reason=f"{type(error).__name__}: {error}")
         if self.stop.requested and not outcome.status.is_success:
             return canceled(self.stop)
-        return replace(outcome, failure_class=classify(outcome))
+        updates = self._lightened(stage, outcome.context_updates)
+        return replace(outcome, failure_class=classify(outcome), context_updates=updates)
+
+    def _lightened(self, stage: StageRun, updates: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The updates, with what is too large for the context kept as an artifact: the context is saved at every node,
+        and repeated to agents.
+        """
+        large = [key for key, value in updates.items() if _is_large(value)]
+        if not large:
+            return updates
+        light = dict(updates)
+        for key in large:
+            artifact_id = artifact_id_of(stage.node.id, stage.visit, stage.attempt, key)
+            info = stage.artifacts.store(artifact_id, key, updates[key])
+            digest = hashlib.sha256(info.path.read_bytes()).hexdigest()
+            self._emit(
+                EventName.ARTIFACT_STORED,
+                node_id=stage.node.id,
+                artifact_id=info.id,
+                name=key,
+                size_bytes=info.size_bytes,
+                sha256=digest,
+                path=str(info.path),
+            )
+            light[key] = f"artifact {info.id} ({info.size_bytes} bytes): {info.path}"
+        return light
 
     def _environment(self, node: Node, stage_dir: Path, sequence: int, attempt: int) -> dict[str, str]:
         return {
@@ -188,6 +216,12 @@ class StageRunner:
         """An event of a handler's own, shipped at once: a stage may run for hours."""
         self.events.emit(event, **fields)
         self.turns.flush()
+
+
+def _is_large(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) > LARGE_VALUE_BYTES
+    return isinstance(value, list | dict) and len(encode_json(value)) > LARGE_VALUE_BYTES
 
 
 def may_retry(outcome: Outcome, attempt: int, max_attempts: int) -> bool:

@@ -16,6 +16,15 @@ from attractor.graph.build import build, derived_class
 from attractor.graph.canonical import format_graph_text
 from attractor.graph.conditions import Clause, Condition, ConditionProblem, parse_condition
 from attractor.graph.fan_out import FAN_IN, FAN_OUT, asks_for_outcome, branch_edges, join_of
+from attractor.graph.fidelity import (
+    DEFAULT_FIDELITY,
+    FULL,
+    FidelitySource,
+    ThreadSource,
+    fidelity_along,
+    thread_along,
+    uses_full,
+)
 from attractor.graph.load import collector_paused, load_graph_text, read_graph
 from attractor.graph.model import (
     DEFAULT_HANDLER_TYPE,
@@ -35,10 +44,12 @@ __all__ = [
     "ATTRIBUTES",
     "BUILT_IN_TRANSFORMS",
     "CONTEXT_FIDELITY_MODES",
+    "DEFAULT_FIDELITY",
     "DEFAULT_HANDLER_TYPE",
     "EXIT_IDS",
     "FAN_IN",
     "FAN_OUT",
+    "FULL",
     "GRAPHVIZ_ATTRIBUTES",
     "PROPERTIES",
     "SHAPE_TO_HANDLER_TYPE",
@@ -50,6 +61,7 @@ __all__ = [
     "ConditionProblem",
     "Defaults",
     "Edge",
+    "FidelitySource",
     "Formatted",
     "Graph",
     "GraphAttribute",
@@ -57,6 +69,7 @@ __all__ = [
     "Scope",
     "StylesheetRule",
     "Subgraph",
+    "ThreadSource",
     "Transform",
     "Transformed",
     "ValueType",
@@ -70,6 +83,7 @@ __all__ = [
     "collector_paused",
     "derived_class",
     "expand_goal",
+    "fidelity_along",
     "format_graph_text",
     "join_of",
     "load_graph_text",
@@ -83,5 +97,7 @@ __all__ = [
     "read_graph",
     "split_accelerator",
     "stylesheet_offers",
+    "thread_along",
+    "uses_full",
     "value_problem",
 ]

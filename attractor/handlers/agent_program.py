@@ -13,6 +13,7 @@ from pathlib import Path
 from attractor.backends import AgentEnding, AgentEvent, AgentProfile, AgentRequest, Judgement, StreamReader, judge
 from attractor.contracts import Stop
 from attractor.handlers.agent_home import make_state_root, remove_credentials, seed_credentials, write_state_files
+from attractor.handlers.agent_sessions import AgentSession, copy_session
 from attractor.handlers.agent_stream import StreamFollower
 from attractor.processes import EndedBy, Limits, excerpt, run_command, tied_to_parent
 from attractor.rundir import pretty_json
@@ -45,7 +46,8 @@ class ProgramEnd:
 class AgentProgram:
     """A program to be run once in `request.worktree`, leaving its records in `request.stage_dir`.
 
-    `inherited`: the environment it is given a part of. `home`: where the user's credential files are.
+    `inherited`: the environment it is given a part of. `home`: where the user's credential files are. `session`: the
+    one that `request.session_id` names.
     """
 
     profile: AgentProfile
@@ -53,6 +55,7 @@ class AgentProgram:
     inherited: Mapping[str, str]
     home: Path
     now: Callable[[], datetime]
+    session: AgentSession | None = None
     reader: StreamReader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +77,8 @@ class AgentProgram:
         root = make_state_root(stage_dir, folders)
         seeded = seed_credentials(root, self.home, profile.credential_files)
         try:
+            if self.session is not None:
+                copy_session(self.session.files, root, profile.session_paths)
             environment = self.environment(root)
             write_state_files(root, profile.state_files(environment))
             self._write_invocation(root, environment)

@@ -21,7 +21,7 @@ from attractor.backends import (
     AgentRequest,
     Judgement,
     ModelCatalog,
-    StreamReader,
+    Usage,
     cost_usd,
 )
 from attractor.contracts import (
@@ -37,6 +37,7 @@ from attractor.contracts import (
 )
 from attractor.handlers.agent_program import AgentProgram, ProgramEnd, Watchers
 from attractor.handlers.agent_record import AgentRecord
+from attractor.handlers.agent_sessions import AgentSession, Threads, fidelity_of
 from attractor.handlers.models import (
     FAILOVER_AT_LAST,
     FAILOVER_AT_ONCE,
@@ -47,7 +48,7 @@ from attractor.handlers.models import (
     primary_model,
     provider_settings,
 )
-from attractor.handlers.prompt import DEFAULT_FIDELITY, build_prompt
+from attractor.handlers.prompt import build_prompt
 from attractor.handlers.status_file import parse_status, read_status_file
 from attractor.handlers.tool_hooks import ToolHooks
 from attractor.processes import DEFAULT_GRACE_SECONDS, EndedBy, Limits
@@ -69,6 +70,7 @@ class CodergenHandler:
     now: Callable[[], datetime]
     _spent: dict[str, Any] | None = None
     _escalated: dict[str, int] = field(default_factory=dict)
+    _threads: Threads = field(default_factory=Threads)
 
     def execute(self, stage: StageRun) -> Outcome:
         spent = self._spent_so_far(stage)
@@ -76,10 +78,18 @@ class CodergenHandler:
         choices = [self._choice(stage), *failover_models(primary.provider, self.settings)]
         before = _read_worktree_status(stage.worktree)
         for number, choice in enumerate(choices):
-            run = _AgentRun(self, stage, choice)
+            session = self._threads.find(stage)
+            if session is not None and session.provider != choice.provider:
+                session = None
+            run = _AgentRun(self, stage, choice, session)
             end = run.go()
             judgement = end.judgement
-            self._charge(spent, choice, run.reader)
+            self._charge(spent, choice, run.usage)
+            if judgement.ok:
+                paths = PROFILES[choice.provider].session_paths
+                self._threads.keep(stage, choice.provider, run.reader.session_id, run.reader.usage, paths)
+            elif session is not None:
+                self._threads.drop(session)
             following = choices[number + 1] if number + 1 < len(choices) else None
             if following is None or not _goes_over(judgement, stage) or over_limit(spent, self.settings.limits):
                 break
@@ -132,18 +142,18 @@ class CodergenHandler:
             self._spent = {USAGE_TOKENS: known.get(USAGE_TOKENS, 0), USAGE_COST: known.get(USAGE_COST, 0.0)}
         return self._spent
 
-    def with_usage(self, choice: ModelChoice, reader: StreamReader) -> dict[str, Any]:
-        """The run's totals if this program ended now."""
+    def with_usage(self, choice: ModelChoice, usage: Usage) -> dict[str, Any]:
+        """The run's totals if a program ended now that has used so much."""
         spent = dict(self._spent or {USAGE_TOKENS: 0, USAGE_COST: 0.0})
-        self._charge(spent, choice, reader)
+        self._charge(spent, choice, usage)
         return spent
 
-    def _charge(self, spent: dict[str, Any], choice: ModelChoice, reader: StreamReader) -> None:
+    def _charge(self, spent: dict[str, Any], choice: ModelChoice, usage: Usage) -> None:
         price = self.catalog.price(choice.provider, choice.model) if self.catalog else None
-        cost = reader.usage.cost_usd
+        cost = usage.cost_usd
         if cost is None:
-            cost = cost_usd(reader.usage, price) if price else 0.0
-        spent[USAGE_TOKENS] += reader.usage.total_tokens
+            cost = cost_usd(usage, price) if price else 0.0
+        spent[USAGE_TOKENS] += usage.total_tokens
         spent[USAGE_COST] = round(spent[USAGE_COST] + cost, 6)
 
     # --- what came of it ---------------------------------------------------------------------------------
@@ -177,16 +187,26 @@ class CodergenHandler:
 class _AgentRun:
     """One agent program of a stage, with the stage's prompt, limits and watchers."""
 
-    def __init__(self, handler: CodergenHandler, stage: StageRun, choice: ModelChoice) -> None:
+    def __init__(
+        self, handler: CodergenHandler, stage: StageRun, choice: ModelChoice, session: AgentSession | None
+    ) -> None:
         self._handler = handler
         self._stage = stage
         self._choice = choice
+        self._session = session
         self._program = AgentProgram(
-            PROFILES[choice.provider], self._request(), stage.environment, handler.home, handler.now
+            PROFILES[choice.provider], self._request(), stage.environment, handler.home, handler.now, session
         )
         self.reader = self._program.reader
         self._started = time.monotonic()
         self._record = AgentRecord(stage.emit, stage.node.id, stage.attempt, choice.model)
+
+    @property
+    def usage(self) -> Usage:
+        """What this start has used so far."""
+        if self._session is None or not PROFILES[self._choice.provider].counts_session:
+            return self.reader.usage
+        return self.reader.usage.since(self._session.usage)
 
     def go(self) -> ProgramEnd:
         stage, settings = self._stage, self._handler.settings
@@ -203,7 +223,9 @@ class _AgentRun:
 
     def _request(self) -> AgentRequest:
         stage, settings = self._stage, self._handler.settings
-        prompt = build_prompt(stage, fidelity_of(stage), str(stage.stage_dir / STATUS_NAME))
+        fidelity = fidelity_of(stage)
+        session_id = self._session.session_id if self._session else ""
+        prompt = build_prompt(stage, "truncate" if session_id else fidelity, str(stage.stage_dir / STATUS_NAME))
         (stage.stage_dir / "prompt.md").write_text(prompt, encoding="utf-8")
         stage.emit(
             EventName.AGENT_STARTED,
@@ -211,6 +233,8 @@ class _AgentRun:
             attempt=stage.attempt,
             provider=self._choice.provider,
             model=self._choice.model,
+            fidelity=fidelity,
+            continues=session_id or None,
             prompt=prompt[:PROMPT_EVENT_CHARACTERS],
         )
         return AgentRequest(
@@ -221,6 +245,7 @@ class _AgentRun:
             executable=executable_of(self._choice.provider, settings),
             reasoning_effort=stage.node.text("reasoning_effort"),
             base_url=provider_settings(self._choice.provider, settings).base_url,
+            session_id=session_id,
         )
 
     def _watchers(self, environment: Mapping[str, str]) -> Watchers:
@@ -254,8 +279,8 @@ class _AgentRun:
 
     def _spent_too_much(self) -> str:
         return (
-            over_limit(self._handler.with_usage(self._choice, self.reader), self._handler.settings.limits)
-            or self._stage_limit("max_tokens", self.reader.usage.total_tokens, "tokens were used")
+            over_limit(self._handler.with_usage(self._choice, self.usage), self._handler.settings.limits)
+            or self._stage_limit("max_tokens", self.usage.total_tokens, "tokens were used")
             or self._stage_limit("max_agent_turns", self._record.tool_calls, "tool calls were made")
         )
 
@@ -263,12 +288,6 @@ class _AgentRun:
         stage = self._stage
         limit = stage.node.integer(key, stage.graph.integer(key))
         return f"{count} {what}; {key} of node {stage.node.id} is {limit}" if 0 < limit < count else ""
-
-
-def fidelity_of(stage: StageRun) -> str:
-    """Spec 5.4: the incoming edge's, the node's, the graph's, else `compact`."""
-    edge = stage.incoming.fidelity if stage.incoming is not None else ""
-    return edge or stage.node.fidelity or stage.graph.default_fidelity or DEFAULT_FIDELITY
 
 
 def _goes_over(judgement: Judgement, stage: StageRun) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from attractor.contracts import StageRun
+from attractor.graph import DEFAULT_FIDELITY
 
 # mode -> (stages shown, context values shown, characters of a value); spec 5.4's budgets, at four characters a token.
 _CARRIED: Final[dict[str, tuple[int, int, int]]] = {
@@ -14,10 +15,9 @@ _CARRIED: Final[dict[str, tuple[int, int, int]]] = {
     "summary:low": (5, 5, 120),
     "summary:medium": (15, 15, 250),
     "summary:high": (40, 40, 400),
-    # A program started anew for each stage has no session to go on with: it gets the fullest summary (spec 5.3, 6).
+    # A session that begins: there is no conversation to go on with yet, or, behind a resume, no more (spec 5.3, 6).
     "full": (40, 40, 400),
 }
-DEFAULT_FIDELITY: Final = "compact"
 # Bookkeeping of the engine, and what the preamble says in its own words.
 _HIDDEN_PREFIXES: Final = ("internal.", "graph.", "usage.")
 _HIDDEN_KEYS: Final = frozenset(
@@ -32,7 +32,9 @@ Only "outcome" is required. Report "fail" honestly when the task is not done."""
 
 
 def build_prompt(stage: StageRun, fidelity: str, status_file: str) -> str:
-    """Preamble, task and status contract, as one text."""
+    """Preamble, task and status contract, as one text. `fidelity`: one of the modes; `truncate` too where a session
+    goes on, which knows what went before.
+    """
     task = stage.node.prompt or stage.node.label.replace("$goal", stage.graph.goal)
     parts = [preamble(stage, fidelity), stage.briefing, task, STATUS_CONTRACT.format(status_file=status_file)]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from attractor.backends import SimulatedStep, parse_simulation, simulated_text
 from attractor.contracts import USAGE_COST, USAGE_TOKENS, FailureClass, Outcome, StageRun, Status
-from attractor.handlers.codergen import fidelity_of
+from attractor.handlers.agent_sessions import fidelity_of
 from attractor.handlers.prompt import build_prompt
 from attractor.handlers.status_file import read_status_file
 

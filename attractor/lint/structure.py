@@ -11,7 +11,7 @@ from attractor.graph import EXIT_IDS, START_IDS, Node
 from attractor.lint.rule import Facts, Finding, Suggestions
 
 # Entries of a run directory that have no dot in their name; all others cannot be node ids.
-_RESERVED_IDS = frozenset({"worktree"})
+_RESERVED_IDS = frozenset({"artifacts", "worktree"})
 # File names end at 255 bytes, and branch and temporary names add to the id.
 _MAX_ID_LENGTH = 200
 _KEYWORDS = ("node", "edge", "graph", "subgraph")

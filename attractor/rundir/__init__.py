@@ -1,5 +1,6 @@
 """The run directory: the only place that knows its files, their format and who may write them."""
 
+from attractor.rundir.artifacts import ArtifactStore, artifact_id_of
 from attractor.rundir.branches import branch_layouts, leader_notes
 from attractor.rundir.checkpoint import CheckpointStore, load_checkpoint
 from attractor.rundir.events import Event, EventLog, last_event, read_events, rfc3339
@@ -30,6 +31,7 @@ from attractor.rundir.records import (
 )
 
 __all__ = [
+    "ArtifactStore",
     "CheckpointStore",
     "CxdbManifest",
     "Event",
@@ -43,6 +45,7 @@ __all__ = [
     "QuestionPlace",
     "RunLock",
     "acquire",
+    "artifact_id_of",
     "branch_layouts",
     "encode_json",
     "is_held",

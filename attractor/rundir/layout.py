@@ -100,6 +100,10 @@ class Layout:
         return Layout(self.branches / fan / pass_name / child)
 
     @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"  # the specification's name; no node may have it
+
+    @property
     def questions(self) -> Path:
         return self.root / "questions.d"
 

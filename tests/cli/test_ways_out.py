@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.cli.ways_out import RouteKind, WayOut, fidelity_along, ways_out
+from attractor.cli.ways_out import RouteKind, WayOut, ways_out
 from attractor.contracts import FailureClass, Outcome, StageRun, Status
 from attractor.engine import choose_route
-from attractor.graph import Graph, Node, load_graph_text
-from attractor.handlers.codergen import fidelity_of
+from attractor.graph import Graph, Node, fidelity_along, load_graph_text
+from attractor.handlers.agent_sessions import fidelity_of
 
 SUCCESS = Outcome(Status.SUCCESS)
 FAIL = Outcome(Status.FAIL, failure_reason="no", failure_class=FailureClass.DETERMINISTIC)

@@ -25,6 +25,7 @@ FIELDS_OF_EVENT: dict[EventName, dict[str, object]] = {
     EventName.INTERVIEW_STARTED: {"question_id": "a", "type": "yes_no", "text": "Ship it?"},
     EventName.INTERVIEW_TIMEOUT: {"question_id": "a", "duration_ms": 1000.4},
     EventName.INTERVIEW_COMPLETED: {"question_id": "a", "answer": "Y", "label": "Yes", "duration_ms": 9.6},
+    EventName.ARTIFACT_STORED: {"artifact_id": "i", "name": "n", "size_bytes": 3, "sha256": "00", "path": "/a"},
     EventName.CHECKPOINT_SAVED: {"status": "success", "git_commit_sha": "abc", "checkpoint_path": "/c"},
     EventName.LOOP_RESTART: {"restart_count": 1},
     EventName.LOOP_RESTART_BLOCKED: {"failure_class": "deterministic", "failure_reason": "no"},

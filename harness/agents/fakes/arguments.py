@@ -67,6 +67,7 @@ _FLAGS: Mapping[str, Mapping[str, bool]] = {
         "--extensions": VALUE,
         "--include-directories": VALUE,
         "--session-id": VALUE,
+        "--resume": VALUE,
     },
     "claude": {
         "--print": SWITCH,
@@ -92,6 +93,7 @@ _FLAGS: Mapping[str, Mapping[str, bool]] = {
         "--settings": VALUE,
         "--setting-sources": VALUE,
         "--session-id": VALUE,
+        "--resume": VALUE,
     },
 }
 
@@ -99,8 +101,8 @@ _SHORT: Mapping[str, Mapping[str, str]] = {
     "codex": {"-m": "--model", "-s": "--sandbox", "-C": "--cd", "-c": "--config", "-p": "--profile"}
     | {"-o": "--output-last-message"},
     "gemini": {"-m": "--model", "-p": "--prompt", "-o": "--output-format", "-y": "--yolo", "-d": "--debug"}
-    | {"-e": "--extensions"},
-    "claude": {"-p": "--print"},
+    | {"-e": "--extensions", "-r": "--resume"},
+    "claude": {"-p": "--print", "-r": "--resume"},
 }
 
 _CHOICES: Mapping[tuple[str, str], tuple[str, ...]] = {
@@ -140,6 +142,10 @@ def parse(program: str, argv: Sequence[str]) -> Arguments:
             value = rest.pop(0)
         _check_choice(program, name, value)
         flags[name] = value
+    if program == "codex" and words[:1] == ["resume"]:  # a command of its own, behind the flags
+        if len(words) < 2:
+            raise Refused("this fake only resumes a session that is named")
+        flags["--resume"], words = words[1], words[2:]
     return Arguments(flags, words)
 
 

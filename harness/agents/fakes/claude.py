@@ -32,9 +32,9 @@ class Claude:
     term_exit: int | None = TERMINATED
 
     def __init__(self) -> None:
-        self._session = brief()
+        self.session = ""
         self._model = ""
-        self._usage = [0, 0]
+        self.usage = [0, 0]
         self._turns = 0
         self._last = ""
         self._began = time.monotonic()
@@ -52,16 +52,17 @@ class Claude:
             return 1, "Error: When using --print, --output-format=stream-json requires --verbose"
         return None
 
-    def begin(self) -> None:
-        facts = {"cwd": os.getcwd(), "session_id": self._session, "tools": ["Bash", "Edit", "Read", "Write"]}
+    def begin(self, session: str) -> None:
+        self.session = session or brief()
+        facts = {"cwd": os.getcwd(), "session_id": self.session, "tools": ["Bash", "Edit", "Read", "Write"]}
         rest = {"mcp_servers": [], "model": self._model, "permissionMode": "bypassPermissions", "slash_commands": []}
         key = "ANTHROPIC_API_KEY" if os.environ.get("ANTHROPIC_API_KEY") else "none"
         print_line({"type": "system", "subtype": "init", **facts, **rest, "apiKeySource": key, "uuid": brief()})
 
     def _message(self, content: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         given, made = answer.get("input_tokens", 11), answer.get("output_tokens", 7)
-        self._usage[0] += given
-        self._usage[1] += made
+        self.usage[0] += given
+        self.usage[1] += made
         self._turns += 1
         message = {"id": f"msg_{brief()[:8]}", "type": "message", "role": "assistant", "model": self._model}
         usage = {"input_tokens": given, **_NO_CACHE, "output_tokens": made}
@@ -69,7 +70,7 @@ class Claude:
         self._line("assistant", message={**message, **rest}, parent_tool_use_id=None)
 
     def _line(self, kind: str, **fields: Any) -> None:
-        print_line({"type": kind, **fields, "session_id": self._session, "uuid": brief()})
+        print_line({"type": kind, **fields, "session_id": self.session, "uuid": brief()})
 
     def says(self, answer: Mapping[str, Any]) -> None:
         self._last = answer["text"]
@@ -131,7 +132,7 @@ class Claude:
         self._result(self._last, is_error=False)
 
     def _result(self, text: str, *, is_error: bool) -> None:
-        given, made = self._usage
+        given, made = self.usage
         took = int((time.monotonic() - self._began) * 1000)
         times = {"duration_ms": took, "duration_api_ms": took, "num_turns": self._turns, "result": text}
         cost = round((given + made) * COST_PER_TOKEN_USD, 8)

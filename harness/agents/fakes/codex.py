@@ -28,7 +28,8 @@ class Codex:
 
     def __init__(self) -> None:
         self._items = 0
-        self._usage = [0, 0]
+        self.session = ""
+        self.usage = [0, 0]
         self._model = ""
 
     def prompt(self, arguments: Arguments) -> str:
@@ -49,8 +50,9 @@ class Codex:
             return 1, "Not inside a trusted directory and --skip-git-repo-check was not specified."
         return None
 
-    def begin(self) -> None:
-        print_line({"type": "thread.started", "thread_id": brief()})
+    def begin(self, session: str) -> None:
+        self.session = session or brief()
+        print_line({"type": "thread.started", "thread_id": self.session})
         unknown = "Defaulting to fallback metadata; this can degrade performance and cause issues."
         message = f"Model metadata for `{self._model}` not found. {unknown}"
         self._item("completed", {"type": "error", "message": message})
@@ -63,8 +65,8 @@ class Codex:
         print_line({"type": f"item.{state}", "item": {"id": f"item_{number}", **fields}})
 
     def _count(self, answer: Mapping[str, Any]) -> None:
-        self._usage[0] += answer.get("input_tokens", 11)
-        self._usage[1] += answer.get("output_tokens", 7)
+        self.usage[0] += answer.get("input_tokens", 11)
+        self.usage[1] += answer.get("output_tokens", 7)
 
     def says(self, answer: Mapping[str, Any]) -> None:
         self._count(answer)
@@ -125,7 +127,7 @@ class Codex:
         print_line({"type": "error", "message": f"Reconnecting... waiting for network ({reason})"})
 
     def ends(self) -> None:
-        given, made = self._usage
+        given, made = self.usage
         usage = {"input_tokens": given, "cached_input_tokens": 0, "cache_write_input_tokens": 0}
         print_line({"type": "turn.completed", "usage": {**usage, "output_tokens": made, "reasoning_output_tokens": 0}})
 

@@ -29,7 +29,8 @@ class Gemini:
     def __init__(self) -> None:
         self._prompt = ""
         self._model = ""
-        self._usage = [0, 0]
+        self.session = ""
+        self.usage = [0, 0]
         self._calls = 0
         self._began = time.monotonic()
 
@@ -50,9 +51,10 @@ class Gemini:
         either = "or specify one of the following environment variables before running"
         return NO_AUTH, f"Please set an Auth method in your {settings} {either}: {places}"
 
-    def begin(self) -> None:
+    def begin(self, session: str) -> None:
+        self.session = session or brief()
         warn("YOLO mode is enabled. All tool calls will be automatically approved.")
-        self._line("init", session_id=brief(), model=self._model)
+        self._line("init", session_id=self.session, model=self._model)
         self._line("message", role="user", content=self._prompt)
 
     def _line(self, kind: str, **fields: Any) -> None:
@@ -61,8 +63,8 @@ class Gemini:
         print_line({"type": kind, "timestamp": stamp, **fields})
 
     def _count(self, answer: Mapping[str, Any]) -> None:
-        self._usage[0] += answer.get("input_tokens", 11)
-        self._usage[1] += answer.get("output_tokens", 7)
+        self.usage[0] += answer.get("input_tokens", 11)
+        self.usage[1] += answer.get("output_tokens", 7)
 
     def says(self, answer: Mapping[str, Any]) -> None:
         self._count(answer)
@@ -113,7 +115,7 @@ class Gemini:
 
     def fails(self, failure: Failure) -> None:
         self._half(failure)
-        self._usage = [0, 0]
+        self.usage = [0, 0]
         if failure.code == 0:
             self._line("error", severity="error", message=failure.message)
             self._result(status="error")
@@ -133,7 +135,7 @@ class Gemini:
         self._result(status="success")
 
     def _result(self, **fields: Any) -> None:
-        given, made = self._usage
+        given, made = self.usage
         counts = {"total_tokens": given + made, "input_tokens": given, "output_tokens": made, "cached": 0}
         counts["input"] = given
         took = int((time.monotonic() - self._began) * 1000) if given else 0

@@ -16,6 +16,7 @@ from harness.agents.fakes.arguments import Refused, help_text, parse
 from harness.agents.fakes.claude import Claude
 from harness.agents.fakes.codex import Codex
 from harness.agents.fakes.gemini import Gemini
+from harness.agents.fakes.memory import Memory
 from harness.agents.fakes.plan import Plan
 from harness.agents.fakes.voice import Voice, warn
 
@@ -55,9 +56,15 @@ def run(program: str, plan_path: str, argv: list[str]) -> int:
         return refusal[0]
     if arguments["--cd"]:
         os.chdir(arguments["--cd"])
+    memory = Memory(program)
+    if arguments["--resume"] and not memory.recall(arguments["--resume"]):
+        warn(f"Error: there is no session {arguments['--resume']}")
+        return 1
     _on_term(voice.term_exit)
-    voice.begin()
-    return _Session(plan, voice, prompt).go()
+    voice.begin(memory.session)
+    if program == "codex":
+        voice.usage[:] = memory.usage  # it counts the whole session
+    return _Session(plan, voice, prompt, memory).go()
 
 
 def record_only(program: str, plan_path: str, argv: list[str]) -> None:
@@ -84,10 +91,11 @@ def _on_term(code: int | None) -> None:
 
 
 class _Session:
-    def __init__(self, plan: Plan, voice: Voice, prompt: str) -> None:
+    def __init__(self, plan: Plan, voice: Voice, prompt: str, memory: Memory) -> None:
         self._plan = plan
         self._voice = voice
         self._prompt = prompt
+        self._memory = memory
 
     def go(self) -> int:
         answer = self._take()
@@ -100,7 +108,7 @@ class _Session:
                 return code
 
     def _take(self) -> dict[str, Any]:
-        answer = self._plan.take(self._prompt)
+        answer = self._plan.take("\n".join([*self._memory.said, self._prompt]))
         if answer.get("ignore_term"):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if "status" in answer:
@@ -118,6 +126,7 @@ class _Session:
         voice = self._voice
         if "text" in answer:
             voice.says(answer)
+            self._memory.keep(voice.session, [self._prompt, answer["text"]], voice.usage)
             voice.ends()
             return 0, {}
         if "write" in answer:

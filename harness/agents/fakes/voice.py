@@ -40,13 +40,16 @@ class Failure:
 
 class Voice(Protocol):
     term_exit: int | None  # exit code when ended by SIGTERM; None: by the signal itself
+    session: str
+    usage: list[int]  # tokens given and made
 
     def prompt(self, arguments: Arguments) -> str: ...
 
     def refusal(self, arguments: Arguments) -> tuple[int, str] | None:
         """Exit code and message when the program would not start here."""
 
-    def begin(self) -> None: ...
+    def begin(self, session: str) -> None:
+        """`session`: the id of the one that goes on, '' for a new one."""
 
     def says(self, answer: Mapping[str, Any]) -> None: ...
 
