@@ -70,6 +70,7 @@ class Recorder:
         return attractor.Outcome(attractor.Status.SUCCESS, context_updates={"own.seen": len(self.seen)})
 
 
+@pytest.mark.spec("11.6.9", "11.12.21")
 def test_a_handler_of_the_embedding_program_runs_its_nodes_and_their_work_is_committed(
     repo: Path, git: Callable[..., str]
 ) -> None:
@@ -113,6 +114,7 @@ def after(word: str) -> Callable[[attractor.Graph], attractor.Graph]:
     return transform
 
 
+@pytest.mark.spec("11.11.1", "11.11.2", "11.11.4")
 def test_transforms_change_the_graph_before_validation_in_the_order_given() -> None:
     extensions = attractor.Extensions(transforms={"second": after("one"), "first": after("two")})
     parsed = attractor.parse(graph('goal="G" a [prompt="$goal"] start -> a -> exit'), extensions=extensions)

@@ -66,6 +66,7 @@ def agents(repo: Path) -> Agents:
     return Agents(repo)
 
 
+@pytest.mark.spec("11.6.3", "11.7.6", "11.12.19")
 def test_an_agent_stage_leaves_its_whole_record_and_one_commit(agents: Agents) -> None:
     agents.program("openai", f"echo made > made.txt\n{CODEX_OK}{STATUS}")
     ran = agents.run('graph [goal="the job"] ' + NODE % "")

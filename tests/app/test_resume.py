@@ -72,6 +72,7 @@ def outcome_of(repo: Path, git: Git) -> dict[str, object]:
     }
 
 
+@pytest.mark.spec("11.7.5", "11.12.17")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", BODIES)
@@ -125,6 +126,7 @@ def test_a_run_that_succeeded_is_left_as_it_is(repo: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.spec("11.7.5")
 def test_a_run_that_failed_begins_again_with_the_node_that_failed(repo: Path) -> None:
     ran = run(repo, 'a [tool_command="echo x >> runs.txt"] b [tool_command="test -e ../../ok"] start -> a -> b -> exit')
     assert ran.status == "fail"
@@ -139,6 +141,7 @@ def test_a_run_that_failed_begins_again_with_the_node_that_failed(repo: Path) ->
     assert (ran.root / "final.0.json").exists()
 
 
+@pytest.mark.spec("11.4.1")
 def test_retries_visits_and_gates_survive(repo: Path) -> None:
     body = """
       graph [max_node_visits=2]

@@ -23,6 +23,7 @@ def first_time(action: str, mark: str = "mark") -> str:
     return TWICE.format(mark, action).replace("\\", "\\\\").replace('"', '\\"')
 
 
+@pytest.mark.spec("11.3.6", "11.3.7", "11.6.1", "11.6.2", "11.12.1", "11.12.7")
 def test_a_linear_run_commits_each_node_and_succeeds(repo: Path) -> None:
     ran = run(repo, 'a [tool_command="echo a > a.txt"] b [tool_command="cat a.txt > b.txt"] start -> a -> b -> exit')
     assert ran.status == "success"
@@ -33,6 +34,7 @@ def test_a_linear_run_commits_each_node_and_succeeds(repo: Path) -> None:
     assert [event["seq"] for event in ran.events()] == list(range(1, len(ran.events()) + 1))
 
 
+@pytest.mark.spec("11.3.4")
 def test_the_run_directory_holds_what_the_contract_lists(repo: Path) -> None:
     ran = run(repo, "a start -> a -> exit", labels={"team": "x"})
     names = {path.name for path in ran.root.iterdir()}
@@ -58,6 +60,7 @@ def test_run_directories_are_private(repo: Path) -> None:
         assert stat.S_IMODE((ran.root / name).stat().st_mode) == 0o600
 
 
+@pytest.mark.spec("11.6.8")
 def test_a_plain_failure_ends_the_run_at_once_with_class_and_reason(repo: Path) -> None:
     ran = run(repo, 'a [tool_command="echo broken >&2; exit 3", max_retries=4] b start -> a -> b -> exit')
     final = ran.json("final.json")
@@ -72,6 +75,7 @@ def test_a_failure_before_the_exit_is_not_a_success(repo: Path) -> None:
     assert run(repo, "a [tool_command=false] start -> a -> exit").status == "fail"
 
 
+@pytest.mark.spec("11.5.1")
 def test_a_timeout_is_retried_with_backoff_and_then_succeeds(repo: Path) -> None:
     ran = run(repo, f'a [timeout="300ms", max_retries=2, tool_command="{first_time("sleep 60")}"] start -> a -> exit')
     assert ran.status == "success"
@@ -85,6 +89,7 @@ def test_a_timeout_is_retried_with_backoff_and_then_succeeds(repo: Path) -> None
     assert (ran.root / "a" / "attempts" / "1" / "status.json").exists(), "an earlier attempt's files are kept"
 
 
+@pytest.mark.spec("11.9.4", "11.12.8")
 def test_a_failing_stage_is_routed_by_its_fail_edge(repo: Path) -> None:
     body = 'a [tool_command=false] mend start -> a a -> exit a -> mend [condition="outcome=fail"] mend -> exit'
     ran = run(repo, body)
@@ -92,6 +97,7 @@ def test_a_failing_stage_is_routed_by_its_fail_edge(repo: Path) -> None:
     assert ran.nodes() == ["start success", "a fail", "mend success", "exit success"]
 
 
+@pytest.mark.spec("11.6.5", "11.9.2", "11.12.8")
 def test_a_conditional_node_passes_the_outcome_on(repo: Path) -> None:
     body = """
       check [tool_command="test -e fixed"] fix [tool_command="touch fixed"] gate [shape=diamond]
@@ -119,6 +125,7 @@ def test_a_failure_that_no_gate_edge_wants_fails_the_run_and_names_the_stage(rep
     assert (final["status"], final["failed_node"]) == ("fail", "a")
 
 
+@pytest.mark.spec("11.3.8", "11.4.1", "11.4.3", "11.12.10")
 def test_a_goal_gate_sends_the_run_back_until_it_is_met(repo: Path) -> None:
     body = """
       a [goal_gate=true, retry_target=fix, tool_command="test -e fixed"] fix [tool_command="touch fixed"] b
@@ -132,6 +139,7 @@ def test_a_goal_gate_sends_the_run_back_until_it_is_met(repo: Path) -> None:
     assert "goal_gate" in [event["rule"] for event in ran.events("edge_selected")]
 
 
+@pytest.mark.spec("11.3.8", "11.4.4", "11.12.10")
 def test_an_unmet_goal_gate_without_a_way_back_fails_the_run(repo: Path) -> None:
     body = 'a [goal_gate=true, tool_command=false] b start -> a a -> b [condition="outcome=fail"] b -> exit'
     final = run(repo, body).json("final.json")
@@ -150,6 +158,7 @@ def test_a_success_with_nowhere_to_go_ends_the_run_well(repo: Path) -> None:
     assert run(repo, body).status == "success"
 
 
+@pytest.mark.spec("11.6.8", "11.9.6")
 def test_tool_output_and_exit_code_reach_the_context_and_conditions(repo: Path) -> None:
     body = """
       a [tool_command="printf ready"] b c start -> a
@@ -158,6 +167,7 @@ def test_tool_output_and_exit_code_reach_the_context_and_conditions(repo: Path) 
     assert "b success" in run(repo, body).nodes()
 
 
+@pytest.mark.spec("11.7.2", "11.7.3")
 def test_a_stages_status_file_routes_and_updates_the_context(repo: Path) -> None:
     command = (
         'echo \'{\\"outcome\\":\\"success\\",\\"preferred_label\\":\\"fix\\",'

@@ -8,6 +8,8 @@ from pathlib import Path
 from attractor.backends import CODE_KINDS, HTTP_KINDS, KIND_CLASS, PROFILES, SIGNAL_KINDS, TEXT_HINTS
 from attractor.engine import POLICY
 from attractor.engine import TEXT_HINTS as TOOL_HINTS
+from tests.docs.conformance import TESTS, page, read_markers
+from tests.docs.definition_of_done import LINES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -55,6 +57,11 @@ def failure_classes() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def conformance() -> str:
+    """docs/conformance.md."""
+    return page(read_markers(TESTS, [line.id for line in LINES]))
+
+
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -70,7 +77,7 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-PAGES: dict[str, Callable[[], str]] = {"failure-classes.md": failure_classes}
+PAGES: dict[str, Callable[[], str]] = {"conformance.md": conformance, "failure-classes.md": failure_classes}
 
 
 def main() -> None:

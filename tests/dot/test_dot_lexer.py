@@ -58,6 +58,7 @@ def test_the_number_of_tokens_never_exceeds_the_characters(filler: str) -> None:
     assert sum(1 for _ in tokens(text)) <= len(text) + 1
 
 
+@pytest.mark.spec("11.1.10")
 def test_comments_are_given_only_when_asked_for() -> None:
     text = 'a // one "x"\n/* two\n */ b "// none" /* three */'
     found = list(tokens_and_comments(text))

@@ -48,11 +48,13 @@ ACCEPTED = {
 }
 
 
+@pytest.mark.spec("11.1.3", "11.1.9", "11.1.10", "11.12.3")
 @pytest.mark.parametrize(("block", "expected"), ACCEPTED.values(), ids=ACCEPTED)
 def test_attribute_blocks_accept(block: str, expected: dict[str, str]) -> None:
     assert _attributes(block) == expected
 
 
+@pytest.mark.spec("11.1.1")
 def test_statements_keep_the_order_of_the_file() -> None:
     tree, problems = parse("digraph G { graph [a=1] b=2; node [c=3] n; n -> m -> o [d=4]; subgraph s { p } }", "g")
     assert problems == ()

@@ -21,9 +21,22 @@ def test_the_only_edge_is_taken() -> None:
     assert route("a b a -> b") == ("b", Rule.ONLY_EDGE)
 
 
+@pytest.mark.spec("11.3.5", "11.12.13")
 def test_a_matching_condition_beats_any_weight() -> None:
     body = 'a b c a -> b [weight=100] a -> c [condition="outcome=success"]'
     assert route(body) == ("c", Rule.CONDITION)
+
+
+@pytest.mark.spec("11.3.5")
+def test_a_matching_condition_beats_the_preferred_label_and_suggestions() -> None:
+    body = 'a b c d a -> b [condition="outcome=success"] a -> c [label=Go] a -> d'
+    assert route(body, Outcome(Status.SUCCESS, preferred_label="Go")) == ("b", Rule.CONDITION)
+    assert route(body, Outcome(Status.SUCCESS, suggested_next_ids=("d",))) == ("b", Rule.CONDITION)
+
+
+@pytest.mark.spec("11.9.7")
+def test_an_empty_condition_is_no_obstacle() -> None:
+    assert route('a b a -> b [condition=""]') == ("b", Rule.ONLY_EDGE)
 
 
 def test_a_condition_that_does_not_match_leaves_its_edge_out() -> None:
@@ -37,21 +50,25 @@ def test_among_matching_conditions_weight_decides_then_the_target_id() -> None:
     assert route(conditions.replace("a -> d [", "a -> d [weight=1, ")) == ("d", Rule.CONDITION)
 
 
+@pytest.mark.spec("11.3.5")
 def test_the_preferred_label_beats_suggestions_and_weight() -> None:
     body = 'a b c d a -> b [label="[Y] Yes"] a -> c [weight=5] a -> d'
     outcome = Outcome(Status.SUCCESS, preferred_label="yes", suggested_next_ids=("d",))
     assert route(body, outcome) == ("b", Rule.PREFERRED_LABEL)
 
 
+@pytest.mark.spec("11.3.5")
 def test_a_suggested_node_beats_weight_and_the_first_suggestion_counts() -> None:
     body = "a b c d a -> b [weight=5] a -> c a -> d"
     outcome = Outcome(Status.SUCCESS, suggested_next_ids=("nowhere", "d", "c"))
     assert route(body, outcome) == ("d", Rule.SUGGESTED_ID)
 
 
+@pytest.mark.spec("11.3.5", "11.12.14", "11.12.15")
 def test_then_the_highest_weight_then_the_target_id_in_order() -> None:
     assert route("a b c a -> b a -> c [weight=1]") == ("c", Rule.WEIGHT)
     assert route("a c b a -> c a -> b") == ("b", Rule.LEXICAL)
+    assert route("a c b a -> b a -> c") == ("b", Rule.LEXICAL)
 
 
 def test_conditions_see_the_context() -> None:
@@ -96,6 +113,7 @@ def test_a_hyphenated_word_is_not_an_accelerator() -> None:
     assert normalize_label("x-ray") == "x-ray"
 
 
+@pytest.mark.spec("11.4.2", "11.12.11")
 def test_the_exit_opens_when_all_visited_gates_succeeded() -> None:
     graph = graph_of("a [goal_gate=true] b [goal_gate=true]")
     partial = Outcome(Status.PARTIAL_SUCCESS)
@@ -103,6 +121,7 @@ def test_the_exit_opens_when_all_visited_gates_succeeded() -> None:
     assert check_goal_gates(graph, {"a": SUCCESS}).failed_gate is None, "a gate never visited does not count"
 
 
+@pytest.mark.spec("11.4.3")
 @pytest.mark.parametrize(
     ("body", "target"),
     [
@@ -119,6 +138,7 @@ def test_an_unsatisfied_gate_sends_the_run_back(body: str, target: str) -> None:
     assert verdict.route.target_id == target
 
 
+@pytest.mark.spec("11.4.4")
 def test_an_unsatisfied_gate_without_a_way_back_has_no_route() -> None:
     verdict = check_goal_gates(graph_of("a [goal_gate=true]"), {"a": FAIL})
     assert (verdict.failed_gate, verdict.route) == ("a", None)

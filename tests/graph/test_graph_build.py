@@ -12,6 +12,27 @@ def _graph(body: str) -> Graph:
     return graph
 
 
+@pytest.mark.spec("11.1.2", "11.12.2")
+def test_a_graph_s_own_attributes_come_from_its_block_and_from_statements() -> None:
+    graph = _graph('graph [goal="make it", model_stylesheet="* { llm_model: m }"] label=Whole; n')
+    assert (graph.goal, graph.label, graph.text("model_stylesheet")) == ("make it", "Whole", "* { llm_model: m }")
+
+
+@pytest.mark.spec("11.1.4")
+def test_an_edge_has_its_label_condition_and_weight() -> None:
+    (edge,) = _graph('a b; a -> b [label="To b", condition="outcome=success", weight=7]').edges
+    assert (edge.label, edge.condition_text, edge.weight) == ("To b", "outcome=success", 7)
+    assert edge.condition is not None
+
+
+@pytest.mark.spec("11.1.7")
+def test_what_stands_in_subgraphs_is_the_graph_s() -> None:
+    graph = _graph("subgraph s { a; subgraph cluster_t { b; a -> b } } c; b -> c")
+    assert list(graph.nodes) == ["a", "b", "c"]
+    assert [(edge.source_id, edge.target_id) for edge in graph.edges] == [("a", "b"), ("b", "c")]
+
+
+@pytest.mark.spec("11.1.5")
 def test_a_chain_is_one_edge_for_each_pair_with_the_same_attributes() -> None:
     edges = _graph("a b c; a -> b -> c [label=next]").edges
     assert [(edge.source_id, edge.target_id, edge.label, edge.index) for edge in edges] == [
@@ -20,6 +41,7 @@ def test_a_chain_is_one_edge_for_each_pair_with_the_same_attributes() -> None:
     ]
 
 
+@pytest.mark.spec("11.1.6")
 def test_defaults_reach_what_is_declared_after_them() -> None:
     graph = _graph("early; node [timeout=15m]; late; own [timeout=1s]")
     timeouts = [node.timeout_seconds for node in graph.nodes.values()]
@@ -38,6 +60,7 @@ def test_edge_defaults_of_a_subgraph_stay_inside_it() -> None:
     assert [edge.weight for edge in graph.edges] == [3, 0]
 
 
+@pytest.mark.spec("11.1.6")
 def test_edge_defaults_are_overridden_by_the_edge() -> None:
     graph = _graph("a b; edge [weight=2]; a -> b; b -> a [weight=5]")
     assert [edge.weight for edge in graph.edges] == [2, 5]

@@ -33,6 +33,7 @@ MEANING = [
 ]
 
 
+@pytest.mark.spec("11.9.1", "11.9.2", "11.9.3", "11.9.4", "11.9.5", "11.9.6")
 @pytest.mark.parametrize(("text", "holds"), MEANING)
 def test_a_condition_holds(text: str, holds: bool) -> None:
     condition = parse_condition(text)
@@ -40,6 +41,7 @@ def test_a_condition_holds(text: str, holds: bool) -> None:
     assert condition.evaluate("success", "Fix", CONTEXT) is holds
 
 
+@pytest.mark.spec("11.9.7")
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
 def test_an_empty_condition_is_none(text: str) -> None:
     assert parse_condition(text) is None

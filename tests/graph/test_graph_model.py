@@ -12,13 +12,25 @@ def _graph(body: str) -> Graph:
     return graph
 
 
+@pytest.mark.spec("11.3.2")
 @pytest.mark.parametrize(("shape", "handler_type"), SHAPE_TO_HANDLER_TYPE.items())
 def test_each_shape_of_the_spec_has_its_handler(shape: str, handler_type: str) -> None:
     assert _graph(f"n [shape={shape}]").nodes["n"].handler_type == handler_type
 
 
+@pytest.mark.spec("11.3.2")
 def test_the_shape_table_is_the_spec_s() -> None:
-    assert len(SHAPE_TO_HANDLER_TYPE) == 9
+    assert SHAPE_TO_HANDLER_TYPE == {
+        "Mdiamond": "start",
+        "Msquare": "exit",
+        "box": "codergen",
+        "hexagon": "wait.human",
+        "diamond": "conditional",
+        "component": "parallel",
+        "tripleoctagon": "parallel.fan_in",
+        "parallelogram": "tool",
+        "house": "stack.manager_loop",
+    }
 
 
 @pytest.mark.parametrize(
@@ -34,6 +46,7 @@ def test_type_wins_over_shape_and_codergen_is_the_rest(body: str, handler_type: 
     assert _graph(body).nodes["n"].handler_type == handler_type
 
 
+@pytest.mark.spec("11.2.1", "11.2.2")
 @pytest.mark.parametrize(
     ("body", "start", "exit_"),
     [

@@ -28,6 +28,7 @@ SPECIFICITY = [
 ]
 
 
+@pytest.mark.spec("11.1.8", "11.10.1", "11.10.2", "11.10.3", "11.10.4", "11.10.5", "11.10.6")
 @pytest.mark.parametrize(("sheet", "node", "model"), SPECIFICITY)
 def test_the_most_specific_rule_wins_and_of_equals_the_later(sheet: str, node: str, model: str) -> None:
     assert _model(sheet, node.replace("\\", "")) == model
@@ -76,6 +77,7 @@ def _prompt(goal: str, prompt: str) -> str:
     return graph.nodes["n"].prompt
 
 
+@pytest.mark.spec("11.11.3", "11.12.19")
 @pytest.mark.parametrize(
     ("prompt", "expanded"),
     [

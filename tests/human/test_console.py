@@ -84,6 +84,7 @@ def terminals() -> Iterator[list[Terminal]]:
         os.close(terminal.master)
 
 
+@pytest.mark.spec("11.8.4")
 def test_a_question_is_shown_and_answered_at_the_terminal(repo: Path, terminals: list[Terminal]) -> None:
     terminals.append(terminal := Terminal(repo, review('timeout="1h", human.default_choice=fix')))
     terminal.until("[?] review: Ship it?\r\n  [A] Approve\r\n  [R] Reject\r\n")

@@ -174,6 +174,7 @@ def test_a_stop_ends_the_wait_and_the_run_as_canceled(repo: Path) -> None:
     assert json.loads((result.logs_root / "questions.d" / "review" / "question.json").read_text())["waiting"] is False
 
 
+@pytest.mark.spec("11.8.5")
 def test_a_callback_neither_delays_the_time_limit_nor_hides_what_it_raises(repo: Path) -> None:
     never = threading.Event()
 

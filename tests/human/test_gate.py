@@ -23,6 +23,7 @@ def context(ran: Ran) -> dict[str, object]:
     return {key.removeprefix("human.gate."): value for key, value in kept.items() if key.startswith("human.gate.")}
 
 
+@pytest.mark.spec("11.6.4", "11.8.1", "11.8.6", "11.12.12")
 @pytest.mark.parametrize(("answer", "node"), [("A", "deploy"), ("reject", "fix"), ("[R] Reject", "fix")])
 def test_the_answer_decides_the_way(repo: Path, answer: str, node: str) -> None:
     ran, asked = answered(repo, review(), answer)
@@ -35,6 +36,7 @@ def test_the_answer_decides_the_way(repo: Path, answer: str, node: str) -> None:
     ]
 
 
+@pytest.mark.spec("11.6.4")
 def test_the_choice_is_in_the_context_and_in_the_events(repo: Path) -> None:
     ran, _ = answered(repo, review(), Answer("r", text="too big", by="queue", who="ann"))
     assert context(ran) == {"selected": "R", "label": "Reject", "text": "too big"}
@@ -93,6 +95,7 @@ def test_a_refusal_fails_the_gate_whatever_the_default(repo: Path) -> None:
     assert ran.json("final.json")["failure_reason"] == "review: human skipped interaction"
 
 
+@pytest.mark.spec("11.8.5")
 def test_a_resumed_run_asks_the_failed_gate_again_as_a_new_question(repo: Path) -> None:
     ran, asked = answered(repo, review())
     assert asked[0][0].id == "review"
@@ -107,6 +110,7 @@ def test_a_resumed_run_asks_the_failed_gate_again_as_a_new_question(repo: Path) 
     assert [question.id for question in again] == ["review.2"]
 
 
+@pytest.mark.spec("11.8.2")
 @pytest.mark.parametrize(
     ("edges", "attribute", "kind", "keys"),
     [
@@ -152,6 +156,7 @@ def test_an_edge_for_failures_is_no_choice(repo: Path) -> None:
     assert ran.nodes()[1:3] == ["review fail", "cleanup success"]
 
 
+@pytest.mark.spec("11.9.5")
 def test_conditions_on_the_choice_itself_are_choices(repo: Path) -> None:
     body = """
       g [shape=hexagon] a b start -> g
@@ -181,6 +186,7 @@ def test_a_gate_without_choices_fails(repo: Path) -> None:
     assert ran.json("final.json")["failure_reason"] == "g: No outgoing edges for human gate"
 
 
+@pytest.mark.spec("11.8.6")
 def test_each_visit_is_a_question_of_its_own(repo: Path) -> None:
     body = review().replace("fix -> exit", "fix -> review")
     ran, asked = answered(repo, body, "r", "r", "a")
@@ -198,6 +204,7 @@ def test_gates_in_branches_have_names_of_their_own(repo: Path) -> None:
     assert sorted(question.id for question, _ in asked) == ["f+1+l+l", "f+1+r+r"]
 
 
+@pytest.mark.spec("11.8.3")
 def test_auto_approval_is_yes_the_first_choice_or_a_fixed_text() -> None:
     def approve(kind: QuestionType, question: Question) -> str:
         return AutoApproveInterviewer().ask(question, Unlimited()).value
@@ -208,6 +215,7 @@ def test_auto_approval_is_yes_the_first_choice_or_a_fixed_text() -> None:
     assert approve(QuestionType.FREEFORM, Question("q", "", QuestionType.FREEFORM, "q")) == "auto-approved"
 
 
+@pytest.mark.spec("11.8.3")
 def test_auto_approve_is_kept_for_resumed_lives(repo: Path) -> None:
     ran = ask(repo, review(), None, auto_approve=True)
     assert ran.nodes()[2] == "deploy success"

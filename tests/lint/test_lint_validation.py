@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
 import pytest
 
 from attractor.errors import GraphError
-from attractor.graph import load_graph_text
+from attractor.graph import Graph, load_graph_text
 from attractor.lint import Facts, Finding, Rule, Severity, lint, require_valid, validate_text
 
 GOOD = "digraph { start [shape=Mdiamond] a [prompt=x] exit [shape=Msquare] start -> a -> exit }"
@@ -50,6 +51,7 @@ def _by_rule(text: str, rule: str) -> list[tuple[str, str | None]]:
     return [(item.span.text if item.span else "", item.fix) for item in found if item.rule == rule]
 
 
+@pytest.mark.spec("11.1.1", "11.12.1")
 @pytest.mark.parametrize("text", [SEED, *SPEC_EXAMPLES.values()], ids=["seed", *SPEC_EXAMPLES])
 def test_the_seed_s_graph_and_the_spec_s_have_no_findings(text: str) -> None:
     assert validate_text(text, "g.dot").diagnostics == ()
@@ -77,6 +79,31 @@ def test_the_seed_s_graph_and_the_spec_s_have_no_findings(text: str) -> None:
 )
 def test_a_finding_marks_the_slip_and_suggests_the_fix(snippet: str, rule: str, marked: str, fix: str) -> None:
     assert _by_rule(GOOD.replace("}", f"{snippet} }}"), rule) == [(marked, fix)]
+
+
+@pytest.mark.spec("11.2.10")
+def test_a_finding_names_rule_severity_and_node_or_edge() -> None:
+    text = GOOD.replace("}", "b [prompt=x, timeout=soon] a -> b -> nobody }")
+    found = validate_text(text, "g.dot").diagnostics
+    assert [(item.rule, item.severity, item.node_id, item.edge) for item in found] == [
+        ("attribute_type", Severity.ERROR, "b", None),
+        ("edge_target_exists", Severity.ERROR, None, ("b", "nobody")),
+    ]
+    assert "not `soon`" in found[0].message
+    assert "`nobody`" in found[1].message
+
+
+@pytest.mark.spec("11.11.1")
+def test_what_a_transform_changes_is_what_is_linted() -> None:
+    text = GOOD.replace("}", "island [prompt=x] }")
+
+    def without_island(graph: Graph) -> Graph:
+        return replace(graph, nodes={key: node for key, node in graph.nodes.items() if key != "island"})
+
+    assert {item.node_id for item in validate_text(text, "g.dot").errors} == {"island"}
+    validation = validate_text(text, "g.dot", transforms=[without_island])
+    assert validation.ok
+    assert "island" not in validation.require().nodes
 
 
 def test_findings_are_in_file_order_with_parse_problems_among_them() -> None:
@@ -108,6 +135,7 @@ def test_a_condition_shared_by_a_chain_is_reported_once() -> None:
     assert len(_by_rule(text, "condition_syntax")) == 1
 
 
+@pytest.mark.spec("11.2.9")
 def test_requiring_a_graph_with_errors_raises_with_the_errors_only() -> None:
     validation = validate_text("digraph { start [zebra=1] }", "g.dot")
     with pytest.raises(GraphError) as caught:

@@ -48,6 +48,7 @@ def test_a_small_checkpoint_is_one_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.json"]
 
 
+@pytest.mark.spec("11.7.4")
 def test_the_checkpoint_has_the_contracts_fields(tmp_path: Path) -> None:
     saved_run(Layout(tmp_path), 3, limit=1 << 30)
     data = json.loads((tmp_path / "checkpoint.json").read_text())
