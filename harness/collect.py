@@ -98,7 +98,8 @@ def collect_run(
     engine_alive: bool = False,
     whole_run_id: str = "",
 ) -> RunEvidence:
-    """Everything that can be known of one run. Without `git`, the manifest's repository is read.
+    """Everything that can be known of one run. Without `git`, the manifest's repository is read; one that says it
+    has none is not looked for in any.
 
     `contents` and `tree` name files to be read, `of_branches` those of a fan-out's branch, by its name. With
     `whole_run_id` it is itself such a branch.
@@ -109,7 +110,8 @@ def collect_run(
     log = read_event_log(logs_root / files.progress)
     known = _known(manifest, log)
     finals = _documents(logs_root, restarts, files.branch_result if whole_run_id else files.final)
-    repository = git or _repository(known.get("repo_path"))
+    without_git = (manifest.value or {}).get("repo_path") == ""
+    repository = None if without_git else git or _repository(known.get("repo_path"))
     branch, base = known.get("run_branch"), known.get("base_sha")
     tip = repository.resolve(f"refs/heads/{branch}") if repository and branch else None
     run_id = run_id if run_id is not None else str(known.get("run_id", ""))

@@ -6,13 +6,32 @@ The servers are the embedded ones, started when first needed and stopped with th
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.errors import HarnessError
 from harness.scenario import CxdbMode
 
-__all__ = ["CxdbSupply"]
+__all__ = ["CxdbSupply", "LentCxdb"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LentCxdb:
+    """What a case has of CXDB. `addresses` is for the run configuration; None when the case does without.
+
+    `own` is the server, where the case has one to itself and may harm it.
+    """
+
+    addresses: Mapping[str, str] | None = None
+    own: Any = None
+
+    def bring_back(self) -> None:
+        """What a case has done to its server is undone, so that what the server has can be read."""
+        if self.own is not None and self.own.is_running:
+            self.own.resume()
+        elif self.own is not None:
+            self.own.restart()
 
 
 class CxdbSupply:
@@ -33,17 +52,16 @@ class CxdbSupply:
         self._stack.close()
 
     @contextlib.contextmanager
-    def addresses(self, mode: CxdbMode) -> Iterator[Mapping[str, str] | None]:
-        """For the run configuration; None when the case does without."""
+    def lend(self, mode: CxdbMode) -> Iterator[LentCxdb]:
         if mode is CxdbMode.NONE:
-            yield None
+            yield LentCxdb()
         elif mode is CxdbMode.SHARED:
             if self._shared is None:
                 self._shared = self._stack.enter_context(_server())
-            yield _addresses(self._shared)
+            yield LentCxdb(_addresses(self._shared))
         else:
             with _server() as own:
-                yield _addresses(own)
+                yield LentCxdb(_addresses(own), own)
 
 
 @contextlib.contextmanager

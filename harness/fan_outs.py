@@ -1,8 +1,9 @@
 """The branches of a run's fan-outs, held against their own histories and against the events of whoever owns them.
 
-Pure. Each branch keeps the rules of any history. Beyond that: it begins on its owner's line; `branch_result.json` says
-what its last life's terminal event says; its owner's events speak of it, with the same outcome; and once it is
-finished it never lives again, whatever becomes of the run.
+Pure. A manager's child pipeline is a branch like any other, the only one of its pass. Each branch keeps the rules of
+any history. Beyond that: it begins on its owner's line; `branch_result.json` says what its last life's terminal event
+says; its owner's events speak of it, with the same outcome; and once it is finished it never lives again, whatever
+becomes of the run.
 """
 
 from __future__ import annotations
@@ -27,11 +28,16 @@ __all__ = ["branch_problems", "has_fan_outs"]
 
 Event = Mapping[str, Any]
 GOOD = ("success", "partial_success")
+CHILD = "child"  # what a manager's branch is called
+STARTED = ("parallel_branch_started", "child_started")
+ENDED = ("parallel_branch_completed", "child_completed")
 OUTCOMES = {"run_completed": GOOD, "run_failed": ("fail",)}
 
 
 def has_fan_outs(run: RunEvidence) -> bool:
-    return bool(run.parallel) or any(event.get("event") == "parallel_started" for event in run.log.events)
+    return bool(run.parallel) or any(
+        event.get("event") in ("parallel_started", "child_started") for event in run.log.events
+    )
 
 
 def branch_problems(owner: RunEvidence, above: tuple[str, ...] = ()) -> list[str]:
@@ -45,8 +51,8 @@ def branch_problems(owner: RunEvidence, above: tuple[str, ...] = ()) -> list[str
 
 
 def _own_problems(branch: RunEvidence, owner: RunEvidence, chain: tuple[str, ...]) -> list[str]:
-    if not branch.log.present and branch.final is None and last_terminal(owner) is None:
-        return []  # the engine was killed before the branch had done anything
+    if _never_began(branch) and (last_terminal(owner) is None or branch.name in _said_to_have_failed(owner)):
+        return []  # the engine was killed before the branch had done anything, or could not even begin it
     problems = event_problems(branch) + life_problems(branch) + _result_problems(branch, owner)
     if branch.git:
         line = [owner.base_sha, *(commit.sha for commit in owner.commits)]
@@ -56,6 +62,15 @@ def _own_problems(branch: RunEvidence, owner: RunEvidence, chain: tuple[str, ...
     if branch.turns.expected and not branch.turns.unavailable:
         problems += turn_problems(branch, forked_from=chain)
     return problems
+
+
+def _never_began(branch: RunEvidence) -> bool:
+    return not (branch.log.present or branch.final or branch.commits or branch.checkpoints)
+
+
+def _said_to_have_failed(owner: RunEvidence) -> set[str]:
+    ends = [(path, event) for path, event in _by_pass(owner) if event["event"] in ENDED]
+    return {_name(path, event) for path, event in ends if event.get("status") == "fail" and not event.get("canceled")}
 
 
 def _result_problems(branch: RunEvidence, owner: RunEvidence) -> list[str]:
@@ -95,10 +110,10 @@ def _against_owner(owner: RunEvidence) -> list[str]:
     finished_at: dict[str, str] = {}
     problems: list[str] = []
     for path, event in _by_pass(owner):
-        name = f"{path}/{event.get('branch')}"
-        if event["event"] == "parallel_branch_started":
+        name = _name(path, event)
+        if event["event"] in STARTED:
             started.add(name)
-        elif event["event"] == "parallel_branch_completed":
+        elif event["event"] in ENDED:
             ended[name] = event
             if _has_result(by_name.get(name)) and not event.get("canceled"):
                 finished_at.setdefault(name, str(event.get("ts")))
@@ -114,18 +129,27 @@ def _against_owner(owner: RunEvidence) -> list[str]:
     return problems
 
 
+def _name(path: str, event: Event) -> str:
+    return f"{path}/{event.get('branch') or CHILD}"
+
+
 def _by_pass(owner: RunEvidence) -> Iterator[tuple[str, Event]]:
-    """The events of fan-outs, each with `<fan>/<pass>`: a pass is a visit, numbered anew behind a loop restart."""
+    """The events of fan-outs and managers, each with `<fan>/<pass>`.
+
+    A pass is a visit, numbered anew behind a loop restart. A manager that is tried again has one for each attempt.
+    """
     restarts, visits = 0, Counter[str]()
+    attempts = Counter[str]()
     outer = owner.name.replace("/", "+") + "+" if owner.is_branch else ""
     for event in owner.log.events:
         name, node = str(event.get("event")), str(event.get("node_id"))
         if name in ("loop_restart", "run_resumed"):
             restarts = int(event.get("restart_count") or 0)
         elif name == "stage_attempt_start":
-            visits[node] = int(event.get("visit") or 1)
-        elif name.startswith("parallel_"):
-            yield f"{outer}{node}/{f'r{restarts}.' if restarts else ''}{visits[node]}", event
+            visits[node], attempts[node] = int(event.get("visit") or 1), int(event.get("attempt") or 1)
+        elif name.startswith(("parallel_", "child_")):
+            again = f"-{attempts[node]}" if name.startswith("child_") and attempts[node] > 1 else ""
+            yield f"{outer}{node}/{f'r{restarts}.' if restarts else ''}{visits[node]}{again}", event
 
 
 def _has_result(branch: RunEvidence | None) -> bool:

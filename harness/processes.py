@@ -32,6 +32,7 @@ __all__ = [
     "dying_with_parent",
     "end_all",
     "identify",
+    "is_stopped",
     "marked_processes",
     "own_identity",
     "owner_mark",
@@ -85,6 +86,14 @@ def _identify_without_proc(pid: int) -> ProcessIdentity | None:
 
 def alive(identity: ProcessIdentity) -> bool:
     return identify(identity.pid) == identity
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has made that process stand still."""
+    with contextlib.suppress(OSError, ValueError):
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return stat[stat.rindex(")") + 2] == "T"
+    return False
 
 
 def own_identity() -> ProcessIdentity:

@@ -20,7 +20,7 @@ from harness.agents.equipment import missing_agents
 from harness.artifacts import keep_artifacts
 from harness.checks import judge_case, judge_proofs
 from harness.collect import Asked, collect_run, read_scratch
-from harness.cxdb_supply import CxdbSupply
+from harness.cxdb_supply import CxdbSupply, LentCxdb
 from harness.engines import Engine
 from harness.errors import HarnessError
 from harness.evidence import CaseEvidence, RunEvidence
@@ -117,15 +117,15 @@ def reproduce_command(case: Case, settings: RunSettings) -> str:
 
 def _run(case: Case, settings: RunSettings, supply: CxdbSupply, directory: Path, result: CaseResult) -> CaseResult:
     scenario, engine = case.scenario, settings.engine
-    with supply.addresses(scenario.cxdb) as cxdb, contextlib.ExitStack() as stack:
-        sandbox = make_sandbox(directory, scenario, engine, cxdb, _sabotage(case, engine, directory), stack)
-        steps = StepRunner(scenario, engine, sandbox)
+    with supply.lend(scenario.cxdb) as lent, contextlib.ExitStack() as stack:
+        sandbox = make_sandbox(directory, scenario, engine, lent.addresses, _sabotage(case, engine, directory), stack)
+        steps = StepRunner(scenario, engine, sandbox, lent.own)
         with _ended_after(sandbox, steps):
             before, branches = sandbox.git.checkout_state(), sandbox.git.branches()
             began = time.monotonic()
             steps.carry_out()
             duration = time.monotonic() - began
-            evidence = _collect(case, steps, engine, cxdb, duration)
+            evidence = _collect(case, steps, engine, lent, duration)
             evidence = dataclasses.replace(
                 evidence, before=before, branches_before=branches, branch_prefix=_prefix(case, engine)
             )
@@ -172,15 +172,14 @@ def _ended_after(sandbox: Sandbox, steps: StepRunner) -> Iterator[None]:
         sandbox.gates.close()
 
 
-def _collect(
-    case: Case, steps: StepRunner, engine: Engine, cxdb: Mapping[str, str] | None, duration: float
-) -> CaseEvidence:
+def _collect(case: Case, steps: StepRunner, engine: Engine, cxdb: LentCxdb, duration: float) -> CaseEvidence:
     """Leaks are looked for before anything is ended, and before the repository is read: reading takes
     a while, in which a leftover might end by itself."""
     sandbox = steps.sandbox
     alive = _settle(steps)
     leaks = _leaks(steps)
-    url = cxdb["http_base_url"] if cxdb is not None else None
+    cxdb.bring_back()
+    url = cxdb.addresses["http_base_url"] if cxdb.addresses is not None else None
     runs = {
         handle.name: _collect_handle(case, handle, steps, engine, url, alive[handle.name])
         for handle in steps.runs.values()

@@ -84,7 +84,6 @@ def make_sandbox(
     for name in ("logs", "scratch", "home", "tmp", "launch"):
         (root / name).mkdir(parents=True)
     marker = uuid.uuid4().hex
-    git = make_repository(root / "repo", scenario.repo)
     gates = Gates(root / "gates", scenario.gates, scenario.timeout_seconds)
     values = {
         "case": str(root),
@@ -93,6 +92,8 @@ def make_sandbox(
         "logs": str(root / "logs"),
         **gates.snippets(),
     }
+    files = {**scenario.repo.files, **fill_all(scenario.graphs, values)}
+    git = make_repository(root / "repo", dataclasses.replace(scenario.repo, files=files))
     graph, config = root / "graph.dot", root / "run_config.json"
     graph.write_text(fill(scenario.graph, values), encoding="utf-8")
     marks = {CASE_MARKER: marker, OWNER_MARKER: owner_mark()}

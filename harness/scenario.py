@@ -83,6 +83,7 @@ class FaultKind(enum.StrEnum):
     DAMAGE = "damage"
     WRITE = "write"
     MOVE = "move"
+    CXDB = "cxdb"  # needs `cxdb = "own"`
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ class FaultStep:
     """Do harm, and prove that it was done."""
 
     kind: FaultKind
-    target: str  # "engine", "agent", "launcher", "launcher-group" or a path
+    target: str  # "engine", "agent", "launcher", "launcher-group", a path, or what is done to CXDB
     run: str = DEFAULT_RUN
     signal: str = "KILL"
     landing: str | None = None  # where a kill must hit: "between-stages" or "in-stage"
@@ -202,6 +203,7 @@ class Scenario:
     needs: tuple[Need, ...] = ()
     cxdb: CxdbMode = CxdbMode.SHARED
     config: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    graphs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of managers' children: path in the repository
     repo: RepoSpec = dataclasses.field(default_factory=RepoSpec)
     agents: AgentSpec | None = None
     expect: Mapping[str, Expectation] = dataclasses.field(default_factory=dict)  # by run name
@@ -213,7 +215,7 @@ class Scenario:
     @property
     def gates(self) -> set[str]:
         """Names of all gates that a stage or an agent may come to."""
-        texts = [self.graph, *_texts(self.agents.answers if self.agents else {})]
+        texts = [self.graph, *self.graphs.values(), *_texts(self.agents.answers if self.agents else {})]
         return {name for text in texts for name in gate_names(text)}
 
 

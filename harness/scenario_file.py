@@ -19,6 +19,8 @@ from harness.provider.script import PROVIDERS
 from harness.scenario import (
     CxdbMode,
     Expectation,
+    FaultKind,
+    FaultStep,
     Need,
     Proof,
     ReleaseStep,
@@ -108,6 +110,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
         needs=tuple(Need(need) for need in table.texts("needs") if _known(table, "needs", need, Need)),
         cxdb=CxdbMode(table.choice("cxdb", CxdbMode, CxdbMode.SHARED)),
         config=table.get("config", (dict,), {}),
+        graphs=table.text_map("graphs"),
         repo=_repo(table.table("repo")),
         agents=read_agents(table.table("agents")) if table.has("agents") else None,
         expect=expectations,
@@ -118,7 +121,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
     )
     table.finish()
     _check_names(scenario, table)
-    for key in ("graph", "steps", "config", "agents"):
+    for key in ("graph", "graphs", "steps", "config", "agents"):
         _check_placeholders(table.data.get(key), (key,), table)
     return scenario
 
@@ -126,7 +129,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
 def _check_placeholders(value: Any, path: tuple[str | int, ...], table: Table) -> None:
     """A misspelt placeholder would be taken for plain text, and its case would test something else."""
     if isinstance(value, str):
-        for name in doubtful(value, in_graph=path[0] in ("graph", "agents")):
+        for name in doubtful(value, in_graph=path[0] in ("graph", "graphs", "agents")):
             table.problems.add(path, f"no such placeholder: {{{name}}}; {did_you_mean(name, KNOWN)}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
@@ -137,7 +140,7 @@ def _check_placeholders(value: Any, path: tuple[str | int, ...], table: Table) -
 
 
 def _check_names(scenario: Scenario, table: Table) -> None:
-    """Names that must mean something elsewhere: built-in checks, and gates of the graph."""
+    """Names that must mean something elsewhere: built-in checks, gates of the graph, a server to be harmed."""
     for name in scenario.without:
         if name not in ALWAYS_CHECKED:
             table.problems.add(("without", name), f"no such check; {did_you_mean(name, ALWAYS_CHECKED)}")
@@ -148,6 +151,8 @@ def _check_names(scenario: Scenario, table: Table) -> None:
             gate = step.gate
         elif isinstance(step, WaitStep) and step.kind is WaitKind.GATE:
             gate, verb = step.target, "wait"
+        elif isinstance(step, FaultStep) and step.kind is FaultKind.CXDB and scenario.cxdb is not CxdbMode.OWN:
+            table.problems.add(("steps", index, "fault"), 'others use that server: the case needs cxdb = "own"')
         if gate and gate not in gates:
             table.problems.add(("steps", index, verb), f"the graph has no gate {gate!r}")
 

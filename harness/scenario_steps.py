@@ -27,6 +27,7 @@ __all__ = ["read_step"]
 LANDINGS = ("anywhere", "between-stages", "in-stage")
 DAMAGES = ("truncate", "garbage", "delete")
 SIGNALS = ("KILL", "TERM", "INT", "HUP")
+CXDB_DEEDS = ("kill", "start", "pause", "continue")
 VICTIMS = ("engine", "agent", "launcher", "launcher-group")
 _ABOUT_A_RUN = (WaitKind.EXIT, WaitKind.GONE, WaitKind.FINAL)
 
@@ -130,6 +131,8 @@ def _read_fault(_verb: str, table: Table) -> FaultStep | None:
     target = table.text(kind, required=True)
     if kind == FaultKind.KILL and target not in VICTIMS:
         table.complain(kind, f"can kill {', '.join(VICTIMS)}, not {target!r}")
+    if kind == FaultKind.CXDB and target not in CXDB_DEEDS:
+        table.complain(kind, f"can {', '.join(CXDB_DEEDS)}, not {target!r}")
     if landing != "anywhere" and target != "engine":
         table.complain("landing", "only the engine can be caught at a place in the run")
     return FaultStep(

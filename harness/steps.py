@@ -17,7 +17,7 @@ from typing import Any
 from harness.engines import Engine, LaunchRequest
 from harness.errors import HarnessError, StepAbandoned
 from harness.evidence import StepOutcome
-from harness.faults import FAULTS, fault_record
+from harness.faults import FAULTS, CxdbServer, fault_record
 from harness.launchers import Launched, launch
 from harness.matching import Matcher
 from harness.placeholders import fill
@@ -56,8 +56,11 @@ class RunHandle:
 class StepRunner:
     """The running case. It is the `Scene` that faults act on."""
 
-    def __init__(self, scenario: Scenario, engine: Engine, sandbox: Sandbox) -> None:
+    def __init__(
+        self, scenario: Scenario, engine: Engine, sandbox: Sandbox, own_cxdb: CxdbServer | None = None
+    ) -> None:
         self.scenario = scenario
+        self._own_cxdb = own_cxdb
         self._engine = engine
         self.sandbox = sandbox
         self.runs: dict[str, RunHandle] = {}
@@ -305,6 +308,9 @@ class StepRunner:
     def agent(self) -> ProcessIdentity | None:
         pid = self.sandbox.agents.at_work()
         return identify(pid) if pid is not None and carries(pid, self.sandbox.marker) else None
+
+    def cxdb(self) -> CxdbServer | None:
+        return self._own_cxdb
 
     def events(self, run: str) -> list[Mapping[str, Any]]:
         """Whole lines only; the last may still be on its way."""

@@ -13,16 +13,17 @@ from pathlib import Path
 
 from harness.bench.appending import measure_append
 from harness.bench.children import Finished, MeasureError
-from harness.bench.graphs import ENDS, linear_graph
+from harness.bench.graphs import ENDS, FAN_OUT_ENDS, fan_out_graph, linear_graph
 from harness.bench.outcomes import Metric, Sample
 from harness.bench.plan import PEERS, Job, Kind
 from harness.bench.resuming import measure_resume
 from harness.bench.running import RunFolder, bound_for, process_sample, told_by
-from harness.bench.timeline import TimelineError, run_seconds
+from harness.bench.timeline import TimelineError, check_branches, run_seconds
 from harness.bench.workbench import PEER_SCRIPTS, Workbench
 
 __all__ = ["MEASURES", "missing_for"]
 
+MAX_PARALLEL = 8
 START_BOUND_SECONDS = 60.0
 MATRIX_BOUND_SECONDS = 900.0
 _NOT_INSTALLED = 7
@@ -52,17 +53,32 @@ def missing_for(job: Job, bench: Workbench) -> str:
 
 
 def _measure_run(job: Job, bench: Workbench) -> Sample:
+    saved = job.size + ENDS
+    return _measure_graph(job, bench, linear_graph(job.size, job.command), saved=saved, commits=saved)
+
+
+def _measure_fan_out(job: Job, bench: Workbench) -> Sample:
+    graph = fan_out_graph(job.size, job.command, max_parallel=min(job.size, MAX_PARALLEL))
+    commits = job.size + FAN_OUT_ENDS + 1
+    return _measure_graph(job, bench, graph, saved=FAN_OUT_ENDS, commits=commits, branches=job.size)
+
+
+def _measure_graph(job: Job, bench: Workbench, graph: str, *, saved: int, commits: int, branches: int = 0) -> Sample:
+    """`saved` nodes by the run itself, `commits` by it and its branches."""
     with bench.folder() as folder:
-        run = RunFolder(folder, bench, nodes=job.size, flags=job.flags)
+        run = RunFolder(folder, bench, graph=graph, commits=commits, flags=job.flags)
         with run.start() as child:
             done = child.wait(bound_for(job.size)).must_be(0)
         try:
             with run.progress.open("rb") as lines:
-                seconds = run_seconds(lines, nodes_saved=job.size + ENDS)
+                seconds = run_seconds(lines, nodes_saved=saved)
+            if branches:
+                with run.progress.open("rb") as lines:
+                    check_branches(lines, branches=branches)
         except (OSError, TimelineError) as error:
             raise MeasureError(f"attractor run: {error}") from error
         run.check_commits()
-    return {Metric.MS_A_NODE: seconds * 1000 / job.size, **process_sample(done)}
+    return {Metric.MS_A_NODE: seconds * 1000 / job.size, Metric.RUN: seconds, **process_sample(done)}
 
 
 def _measure_peer(job: Job, bench: Workbench) -> Sample:
@@ -125,6 +141,8 @@ def _scenarios() -> Path | None:
 
 MEASURES: dict[Kind, Callable[[Job, Workbench], Sample]] = {
     Kind.RUN: _measure_run,
+    Kind.FAN_OUT: _measure_fan_out,
+    Kind.CHAIN: _measure_run,
     Kind.PEER: _measure_peer,
     Kind.RESUME: measure_resume,
     Kind.VERSION: _measure_version,

@@ -18,6 +18,7 @@ class Metric:
     """The keys of samples."""
 
     MS_A_NODE = "ms_a_node"
+    RUN = "run_seconds"
     WALL = "wall_seconds"
     CPU = "cpu_seconds"
     PEAK = "peak_mb"

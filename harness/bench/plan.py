@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 FLAT_FROM = 100  # larger runs are compared with this one: ten nodes are mostly beginning and end
+IN_A_ROW = "-in-a-row"  # behind the name of a job with branches: the same nodes without branches
+SLEEP = "sleep 1"
+SLEEPERS = 8  # branches that wait, so that what is seen is whether they wait together
+BRANCHES = 200  # branches that do nothing, so that what is seen is what a branch costs
 STARTS = 15
 APPENDS = 20_000
 
@@ -37,6 +41,8 @@ TARGETS = {
     **{f"nodes/{size}": 3.5 for size in (10, 100, 1_000, 10_000)},
     "growth/nodes/10000": 1.25,
     "memory/10000": 150.0,
+    "branches/8": 1.5,
+    "branches/200": 15.0,
     "resume/1000/to-resumed": 1.0,
     "start/version": 1.5,
     "validate/10000": 1.0,
@@ -50,6 +56,8 @@ class Kind(enum.Enum):
     """How a job is measured; see `measuring.MEASURES`."""
 
     RUN = "a run of the engine"
+    FAN_OUT = "a run with branches side by side"
+    CHAIN = "the same nodes one behind the other"
     PEER = "the same steps with another library"
     RESUME = "resume of a killed run"
     VERSION = "attractor --version"
@@ -84,13 +92,16 @@ PEERS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """One thing to measure. `flags` are the engine's, `peer` a key of PEERS, `size` nodes, steps or appends."""
+    """One thing to measure. `flags` are the engine's, `peer` a key of PEERS, `size` nodes, steps, branches or appends;
+    `command` is what each of the nodes runs.
+    """
 
     job_id: str
     kind: Kind
     size: int = 0
     flags: tuple[str, ...] = ()
     peer: str = ""
+    command: str = "true"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,6 +120,8 @@ class Sizes:
     steps: int
     resume: int
     validate: tuple[int, ...]
+    sleepers: int = SLEEPERS
+    branches: int = BRANCHES
     starts: int = STARTS
     appends: int = APPENDS
 
@@ -122,6 +135,8 @@ def plan(sizes: Sizes, *, repeat: int, matrix: bool) -> tuple[Group, ...]:
     groups = (
         Group(repeat, tuple(Job(f"nodes/{size}", Kind.RUN, size) for size in sizes.nodes)),
         Group(repeat, _side_by_side(sizes.steps)),
+        Group(repeat, _branches(sizes.sleepers, SLEEP)),
+        Group(repeat, _branches(sizes.branches)),
         Group(repeat, (Job(f"resume/{sizes.resume}", Kind.RESUME, sizes.resume),)),
         Group(sizes.starts, (Job("start/python", Kind.INTERPRETER), Job("start/version", Kind.VERSION))),
         Group(repeat, tuple(Job(f"validate/{size}", Kind.VALIDATE, size) for size in sizes.validate)),
@@ -136,6 +151,13 @@ def _side_by_side(steps: int) -> tuple[Job, ...]:
         Job("steps/attractor-no-cxdb", Kind.RUN, steps, ("--no-cxdb",)),
         Job("steps/attractor-no-git-no-cxdb", Kind.RUN, steps, ("--no-git", "--no-cxdb")),
         *(Job(f"steps/{name}", Kind.PEER, steps, peer=name) for name in PEERS),
+    )
+
+
+def _branches(count: int, command: str = "true") -> tuple[Job, ...]:
+    return (
+        Job(f"branches/{count}", Kind.FAN_OUT, count, command=command),
+        Job(f"branches/{count}{IN_A_ROW}", Kind.CHAIN, count, command=command),
     )
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from harness.bench.children import Child, MeasureError
-from harness.bench.graphs import node_name
+from harness.bench.graphs import ENDS, linear_graph, node_name
 from harness.bench.outcomes import Metric, Sample
 from harness.bench.plan import Job
 from harness.bench.running import RunFolder, bound_for, process_sample
@@ -32,7 +32,7 @@ def kill_at(nodes: int) -> str:
 def measure_resume(job: Job, bench: Workbench) -> Sample:
     for _ in range(ATTEMPTS):
         with bench.folder() as folder:
-            run = RunFolder(folder, bench, nodes=job.size)
+            run = RunFolder(folder, bench, graph=linear_graph(job.size), commits=job.size + ENDS)
             if _kill_under_way(run, job.size):
                 return _resume(run, folder, job.size, bench)
     raise MeasureError(f"attractor run: ended before it could be killed, {ATTEMPTS} times")

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from harness.bench.figures import Figure, Verdict, is_noisy, judge, paired_ratio, summarise
 from harness.bench.outcomes import NOTHING, Metric, Outcome
-from harness.bench.plan import FLAT_FROM, PEERS, TARGETS, Group, Job, Kind
+from harness.bench.plan import FLAT_FROM, IN_A_ROW, PEERS, SLEEP, TARGETS, Group, Job, Kind
 
 __all__ = ["SECTIONS", "Row", "build_rows"]
 
-SECTIONS = ("nodes", "memory", "steps", "resume", "start", "validate", "append", "matrix")
+SECTIONS = ("nodes", "memory", "steps", "branches", "resume", "start", "validate", "append", "matrix")
 
 _OURS = (
     ("steps/attractor", "with all"),
@@ -129,6 +129,29 @@ def _peer_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Row]
     yield _row(job.job_id, "steps", PEERS[job.peer].label, "ms", values, outcome, note, size=job.size)
 
 
+def _fan_out_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Row]:
+    """Of branches that wait the run's whole time, of others what each costs."""
+    unit, metric, each = _in_what(job)
+    label = f"{job.size} branches of `{job.command}`{each}"
+    note = _process_note(outcome)
+    yield _row(job.job_id, "branches", label, unit, outcome.values(metric), outcome, note, size=job.size)
+
+
+def _chain_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Row]:
+    unit, metric, each = _in_what(job)
+    label = f"  {job.size} of them in a row{each}"
+    yield _row(job.job_id, "branches", label, unit, outcome.values(metric), outcome, size=job.size)
+    branches = job.job_id.removesuffix(IN_A_ROW)
+    ratio = paired_ratio(measured.values(branches, Metric.RUN), outcome.values(Metric.RUN))
+    if ratio is not None:
+        label = f"  {job.size} branches against {job.size} in a row"
+        yield _row_of(f"ratio/{branches}", "branches", label, "x", ratio, outcome)
+
+
+def _in_what(job: Job) -> tuple[str, str, str]:
+    return ("s", Metric.RUN, "") if job.command == SLEEP else ("ms", Metric.MS_A_NODE, ", each")
+
+
 def _resume_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Row]:
     for name, metric, label in (
         ("to-resumed", Metric.TO_RESUMED, f"{job.size:,} nodes, until run_resumed"),
@@ -174,6 +197,8 @@ def _matrix_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Ro
 
 _ROWS_OF: dict[Kind, Callable[[Job, Outcome, _Measured], Iterator[Row]]] = {
     Kind.RUN: _run_rows,
+    Kind.FAN_OUT: _fan_out_rows,
+    Kind.CHAIN: _chain_rows,
     Kind.PEER: _peer_rows,
     Kind.RESUME: _resume_rows,
     Kind.VERSION: _version_rows,

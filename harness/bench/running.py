@@ -1,4 +1,4 @@
-"""One run of the engine on a straight graph, in a fresh repository: its files, its start, its proof.
+"""One run of the engine on a graph, in a fresh repository: its files, its start, its proof.
 
 Rules: the repository, the logs root and the configuration live in the folder that is given and go with it. What
 the run claims is checked against git itself. Knows command lines and files, not what is measured.
@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 
 from harness.bench.children import Child, Finished, MeasureError
-from harness.bench.graphs import ENDS, linear_graph
 from harness.bench.outcomes import Metric
 from harness.bench.workbench import Workbench
 from harness.repos import make_repository
@@ -40,12 +39,18 @@ def told_by(done: Finished) -> dict[str, float]:
 
 
 class RunFolder:
-    """`flags` as on the engine's command line; without --no-cxdb the run is recorded in the bench's CXDB."""
+    """`flags` as on the engine's command line; without --no-cxdb the run is recorded in the bench's CXDB.
 
-    def __init__(self, folder: Path, bench: Workbench, *, nodes: int, flags: tuple[str, ...] = ()) -> None:
+    `commits` is how many the run has to make, those of its branches included.
+    """
+
+    def __init__(
+        self, folder: Path, bench: Workbench, *, graph: str, commits: int, flags: tuple[str, ...] = ()
+    ) -> None:
         self._folder = folder
         self._bench = bench
-        self._nodes = nodes
+        self._graph = graph
+        self._commits = commits
         self._flags = flags
         self._repository = make_repository(folder / "repo", RepoSpec())
         self.logs_root = folder / "logs"
@@ -53,7 +58,7 @@ class RunFolder:
 
     def start(self) -> Child:
         graph = self._folder / "graph.dot"
-        graph.write_text(linear_graph(self._nodes), encoding="utf-8")
+        graph.write_text(self._graph, encoding="utf-8")
         words = ["--graph", str(graph), "--run-id", RUN_ID, "--logs-root", str(self.logs_root), "--quiet", *self._flags]
         if "--no-cxdb" not in self._flags:
             config = self._folder / "config.json"
@@ -65,8 +70,8 @@ class RunFolder:
         return self._bench.start_engine(self._folder, "run", *words)
 
     def check_commits(self) -> None:
-        """MeasureError unless git counts one commit a node beyond the base, or none where there is no git."""
-        expected = 0 if "--no-git" in self._flags else self._nodes + ENDS
+        """MeasureError unless git counts as many commits beyond the base, or none where there is no git."""
+        expected = 0 if "--no-git" in self._flags else self._commits
         found = int(self._repository.run("rev-list", "--count", "--all", "^main"))
         if found != expected:
             raise MeasureError(f"attractor run: expected {expected} commits, git counts {found}")

@@ -22,6 +22,7 @@ TITLES = {
     "nodes": "A tool node (`true`) with commit, durable checkpoint and CXDB turns",
     "memory": "Peak memory of the engine",
     "steps": "{size:,} steps of `sh -c true`, side by side, a step",
+    "branches": "Branches of a fan-out, each with worktree, commit, checkpoint and CXDB context",
     "resume": "Resume after SIGKILL near the end",
     "start": "Start",
     "validate": "attractor validate",

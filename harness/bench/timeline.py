@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-__all__ = ["TimelineError", "event_lines", "moment", "run_seconds"]
+__all__ = ["TimelineError", "check_branches", "event_lines", "moment", "run_seconds"]
 
 _SAVED = b'"event":"checkpoint_saved"'
 _DEGRADED = b'"event":"cxdb_degraded"'
@@ -31,6 +31,14 @@ def event_lines(lines: Iterable[bytes], event: str) -> list[dict[str, Any]]:
 def moment(event: dict[str, Any]) -> float:
     """Its time stamp, in seconds since 1970."""
     return datetime.fromisoformat(event["ts"]).timestamp()
+
+
+def check_branches(lines: Iterable[bytes], *, branches: int) -> None:
+    """TimelineError unless the run's one fan-out had exactly that many branches, and all succeeded."""
+    ends = event_lines(lines, "parallel_completed")
+    found = [[end.get(key) for key in ("succeeded", "failed", "canceled")] for end in ends]
+    if found != [[branches, 0, 0]]:
+        raise TimelineError(f"expected one fan-out with {branches} branches succeeded, found {found}")
 
 
 def run_seconds(lines: Iterable[bytes], *, nodes_saved: int) -> float:

@@ -49,9 +49,10 @@ class TurnRule:
     turn_type: str
     events: tuple[str, ...]
     will_retry: bool | None = None  # where the event's field of that name decides
+    having: str = ""  # only of events that have this field
 
     def wants(self, event: Mapping[str, object]) -> bool:
-        if event.get("event") not in self.events:
+        if event.get("event") not in self.events or (self.having and not event.get(self.having)):
             return False
         return self.will_retry is None or bool(event.get("will_retry")) is self.will_retry
 

@@ -11,11 +11,10 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from harness.faults.scene import Scene, fault_record
 from harness.launchers import Launched
-from harness.processes import ProcessIdentity, alive, describe_exit, send
+from harness.processes import ProcessIdentity, alive, describe_exit, is_stopped, send
 from harness.results import FaultRecord
 from harness.scenario import FaultStep
 
@@ -28,7 +27,10 @@ HEAD_START_SECONDS = 0.03
 # With a fan-out as the newest event's node, some of its branches are on their way or have just ended.
 IN_FAN_OUT_EVENTS = frozenset({"parallel_started", "parallel_branch_started", "parallel_branch_completed"})
 IN_GATE_EVENTS = frozenset({"interview_started", "interview_timeout", "interview_completed"})
-IN_STAGE_EVENTS = frozenset({"stage_attempt_start", "stage_heartbeat"}) | IN_FAN_OUT_EVENTS | IN_GATE_EVENTS
+IN_MANAGER_EVENTS = frozenset({"child_started", "child_observed", "child_steered", "child_completed"})
+IN_STAGE_EVENTS = (
+    frozenset({"stage_attempt_start", "stage_heartbeat"}) | IN_FAN_OUT_EVENTS | IN_GATE_EVENTS | IN_MANAGER_EVENTS
+)
 # Not a place between two stages either: before the first one, between attempts of one, after the last.
 NOT_BETWEEN = IN_STAGE_EVENTS | {"", "run_started", "run_resumed", "stage_retry_sleep"}
 
@@ -88,6 +90,8 @@ def _send_to_group(leader: ProcessIdentity, number: int) -> bool:
 def _how(engine: ProcessIdentity, scene: Scene, run: str) -> str:
     command = scene.command(run)
     if command is not None and command.process.pid == engine.pid:
+        # Its first thread is gone, which is what was looked at; the kernel may yet be at the others.
+        scene.wait(lambda: command.process.poll() is not None, 1.0)
         return f"waitpid says: {describe_exit(command.process.poll())}"
     return "it is gone from the process table" if not alive(engine) else "it is still there"
 
@@ -104,7 +108,7 @@ def _land(engine: ProcessIdentity, number: int, step: FaultStep, scene: Scene) -
     def attempt() -> bool:
         if not send(engine, signal.SIGSTOP):
             return True  # it ended by itself: no use in trying again
-        scene.wait(lambda: _stopped(engine) or not alive(engine), 1.0)
+        scene.wait(lambda: is_stopped(engine.pid) or not alive(engine), 1.0)
         event = scene.last_event(step.run)
         if at_place(str(event.get("event", ""))):
             seen.append(f", stopped with event {event.get('seq')} {event.get('event')} as its newest")
@@ -115,13 +119,6 @@ def _land(engine: ProcessIdentity, number: int, step: FaultStep, scene: Scene) -
     scene.wait(lambda: False, HEAD_START_SECONDS)
     scene.wait(attempt, LANDING_SECONDS)
     return bool(seen), seen[0] if seen else f"{engine} was never caught {step.landing}"
-
-
-def _stopped(engine: ProcessIdentity) -> bool:
-    with contextlib.suppress(OSError, ValueError):
-        stat = Path(f"/proc/{engine.pid}/stat").read_text(errors="replace")
-        return stat[stat.rindex(")") + 2] == "T"
-    return False
 
 
 def _kill_launcher(step: FaultStep, scene: Scene) -> FaultRecord:

@@ -11,7 +11,27 @@ from harness.launchers import Launched
 from harness.processes import ProcessIdentity
 from harness.results import FaultRecord
 
-__all__ = ["Scene", "fault_record", "now"]
+__all__ = ["CxdbServer", "Scene", "fault_record", "now"]
+
+
+class CxdbServer(Protocol):
+    """The case's own CXDB, as a process; addresses and data stay the same through all of it."""
+
+    binary_addr: str
+
+    @property
+    def is_running(self) -> bool: ...
+
+    @property
+    def pid(self) -> int: ...
+
+    def kill(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
 
 
 class Scene(Protocol):
@@ -26,6 +46,9 @@ class Scene(Protocol):
 
     def last_event(self, run: str) -> Mapping[str, Any]:
         """The newest whole line of its progress; empty when there is none."""
+
+    def cxdb(self) -> CxdbServer | None:
+        """The case's own CXDB server; None where it has none to itself."""
 
     def in_logs_root(self, run: str, path: str) -> Path:
         """A path with its placeholders filled; relative ones lie in the run's logs root."""

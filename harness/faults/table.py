@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from harness.faults.cxdb import harm_cxdb
 from harness.faults.files import damage, move, remove, write
 from harness.faults.kill import kill
 from harness.faults.scene import Scene
@@ -23,4 +24,5 @@ FAULTS: Mapping[FaultKind, Callable[[FaultStep, Scene], FaultRecord]] = {
     FaultKind.DAMAGE: damage,
     FaultKind.WRITE: write,
     FaultKind.MOVE: move,
+    FaultKind.CXDB: harm_cxdb,
 }

@@ -51,3 +51,5 @@ def test_a_run_without_git_has_no_repository(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"run_id": "r", "repo_path": ""}))
     run = collect_run(name="run", logs_root=tmp_path, engine=default_engine())
     assert not run.git
+    elsewhere = make_repository(tmp_path / "repo", RepoSpec())
+    assert not collect_run(name="run", logs_root=tmp_path, engine=default_engine(), git=elsewhere).git

@@ -95,6 +95,14 @@ def test_a_branch_of_a_fan_out_is_asked_what_a_run_is_asked(write: Write) -> Non
     assert (branch.commits, list(branch.final)) == (("a (success)",), ["outcome"])
 
 
+def test_gates_and_placeholders_are_known_in_the_graphs_of_children_too(write: Write) -> None:
+    graphs = """[graphs]\n"child.dot" = "digraph c { x [y='{gate:inner} {scratch}'] }"\n"""
+    steps = '[{ run = {} }, { fault = { cxdb = "pause" } }, { release = "inner" }]'
+    text = 'cxdb = "own"\n' + GOOD.replace("[{ run = {} }]", steps) + graphs
+    (scenario,) = load_scenarios(write(text))
+    assert (scenario.gates, list(scenario.graphs)) == ({"inner"}, ["child.dot"])
+
+
 MISTAKES = {
     "of a branch what only a run has": (
         GOOD + '[expect.parallel."fan/1/a"]\nbranches = []\n',
@@ -140,6 +148,18 @@ MISTAKES = {
     "a place for what is no engine": (
         GOOD.replace("run = {}", 'fault = { kill = "agent", landing = "in-stage" }'),
         "7: steps[1].fault.landing: only the engine can be caught at a place in the run",
+    ),
+    "no such deed": (
+        GOOD.replace("run = {}", 'fault = { cxdb = "stop" }'),
+        "7: steps[1].fault.cxdb: can kill, start, pause, continue, not 'stop'",
+    ),
+    "harm to a server that others use": (
+        GOOD.replace("run = {}", 'fault = { cxdb = "kill" }'),
+        '7: steps[1].fault: others use that server: the case needs cxdb = "own"',
+    ),
+    "a misspelt placeholder in another graph": (
+        GOOD + "[graphs]\n'child.dot' = \"digraph g { x [y='{scrach}'] }\"\n",
+        "9: graphs.child.dot: no such placeholder: {scrach}; did you mean 'scratch'?",
     ),
     "no such matcher": (
         GOOD + "[expect]\nfinal = { status = { equal = 1 } }\n",

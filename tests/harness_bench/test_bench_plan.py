@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.bench.graphs import linear_graph
+from harness.bench.graphs import fan_out_graph, linear_graph
 from harness.bench.measuring import MEASURES
 from harness.bench.plan import FULL, PEERS, QUICK, TARGETS, Kind, job_ids, plan, select
 from harness.bench.resuming import kill_at
@@ -78,6 +78,24 @@ def test_a_graph_is_one_line_of_tool_nodes() -> None:
         '  n1 [shape=parallelogram, tool_command="true"]\n  n2 [shape=parallelogram, tool_command="true"]\n'
         "  start -> n1\n  n1 -> n2\n  n2 -> done\n}\n"
     )
+
+
+def test_a_fan_out_has_one_tool_node_a_branch() -> None:
+    assert fan_out_graph(2, "sleep 1", max_parallel=2) == (
+        "digraph bench {\n  start [shape=Mdiamond]\n  done [shape=Msquare]\n"
+        "  fan [shape=component, max_parallel=2]\n  pick [shape=tripleoctagon]\n"
+        '  n1 [shape=parallelogram, tool_command="sleep 1"]\n  n2 [shape=parallelogram, tool_command="sleep 1"]\n'
+        "  start -> fan\n  fan -> n1 -> pick\n  fan -> n2 -> pick\n  pick -> done\n}\n"
+    )
+
+
+def test_branches_and_the_same_nodes_in_a_row_take_turns() -> None:
+    groups = [group for group in EVERYTHING if group.jobs[0].kind is Kind.FAN_OUT]
+    assert [[job.job_id for job in group.jobs] for group in groups] == [
+        ["branches/8", "branches/8-in-a-row"],
+        ["branches/200", "branches/200-in-a-row"],
+    ]
+    assert [{(job.size, job.command) for job in group.jobs} for group in groups] == [{(8, "sleep 1")}, {(200, "true")}]
 
 
 @pytest.mark.parametrize(("nodes", "node"), [(1_000, "n990"), (20, "n10"), (3, "n2"), (1, "n1")])

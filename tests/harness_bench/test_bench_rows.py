@@ -65,6 +65,34 @@ def test_a_peer_that_is_not_installed_says_so_and_fails_nothing() -> None:
     assert exit_code(rows, check=True) == 0
 
 
+def fan_out(size: int, command: str, seconds: float, in_a_row: float) -> dict[str, Row]:
+    jobs = (
+        Job(f"branches/{size}", Kind.FAN_OUT, size, command=command),
+        Job(f"branches/{size}-in-a-row", Kind.CHAIN, size, command=command),
+    )
+    samples = [Outcome(({Metric.RUN: whole, Metric.MS_A_NODE: whole * 1000 / size},)) for whole in (seconds, in_a_row)]
+    return by_id(build_rows([Group(1, jobs)], dict(zip((job.job_id for job in jobs), samples, strict=True))))
+
+
+def test_branches_that_wait_are_shown_by_the_whole_run_s_time() -> None:
+    rows = fan_out(8, "sleep 1", 2.0, 8.0)
+    assert [(row.unit, row.figure and row.figure.median, row.verdict) for row in rows.values()] == [
+        ("s", 2.0, Verdict.MISSED),
+        ("s", 8.0, Verdict.NO_TARGET),
+        ("x", 0.25, Verdict.NO_TARGET),
+    ]
+    assert list(rows) == ["branches/8", "branches/8-in-a-row", "ratio/branches/8"]
+
+
+def test_branches_that_do_nothing_are_shown_by_what_each_costs() -> None:
+    rows = fan_out(200, "true", 2.0, 1.0)
+    assert [(row.unit, row.figure and row.figure.median, row.verdict) for row in rows.values()] == [
+        ("ms", 10.0, Verdict.MET),
+        ("ms", 5.0, Verdict.NO_TARGET),
+        ("x", 2.0, Verdict.NO_TARGET),
+    ]
+
+
 def test_starting_is_compared_by_medians() -> None:
     groups = [Group(3, (Job("start/python", Kind.INTERPRETER), Job("start/version", Kind.VERSION)))]
     outcomes = {

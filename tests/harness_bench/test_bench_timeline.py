@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.bench.timeline import TimelineError, event_lines, moment, run_seconds
+from harness.bench.timeline import TimelineError, check_branches, event_lines, moment, run_seconds
 
 
 def line(second: str, event: str, **fields: str) -> bytes:
@@ -40,3 +40,18 @@ def test_events_are_found_by_name_and_have_their_moment() -> None:
     found = event_lines([STARTED, SAVED, COMPLETED], "run_completed")
     assert [event["event"] for event in found] == ["run_completed"]
     assert moment(found[0]) - moment(event_lines([STARTED], "run_started")[0]) == pytest.approx(2.25)
+
+
+def fan_out(succeeded: int, failed: int) -> bytes:
+    counts = f'"succeeded":{succeeded},"failed":{failed},"canceled":0'
+    return f'{{"seq":2,"event":"parallel_completed","node_id":"fan",{counts}}}\n'.encode()
+
+
+def test_a_fan_out_whose_branches_all_succeeded_is_measured() -> None:
+    check_branches([STARTED, fan_out(3, 0), COMPLETED], branches=3)
+
+
+@pytest.mark.parametrize("lines", [[], [fan_out(2, 1)], [fan_out(2, 0)], [fan_out(3, 0), fan_out(3, 0)]])
+def test_a_fan_out_that_lacks_a_success_gives_no_time(lines: list[bytes]) -> None:
+    with pytest.raises(TimelineError, match="with 3 branches succeeded"):
+        check_branches(lines, branches=3)

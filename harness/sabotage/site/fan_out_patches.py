@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from patching import Patch, replacing  # type: ignore[import-not-found]  # lies beside this file
+
+ANSWER_SECONDS = 60.0  # for one who does not mind waiting
 
 
 def _parallel_prefix_lost(real: Any) -> Callable[..., Any]:
@@ -50,6 +54,48 @@ def _last_class(real: Any) -> Callable[..., Any]:
     return lambda results: replace(real(results), failure_class=results[-1].failure_class)
 
 
+def _best_in_any_case(real: Any) -> Callable[..., Any]:
+    best_of = real.__globals__["best_of"]
+    return lambda _outcome, good: best_of(good)
+
+
+def _best_for_a_wrong_choice(real: Any) -> Callable[..., Any]:
+    best_of = real.__globals__["best_of"]
+    return lambda outcome, good: real(outcome, good) or best_of(good)
+
+
+def _never_back(real: Any) -> Callable[..., Any]:
+    """The journals of branches, which run in threads of their own."""
+
+    class Sabotaged(real):  # type: ignore[misc]
+        def _reconnect(self, deadline: float) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                raise ConnectionError("no second try")
+            super()._reconnect(deadline)
+
+        def _try_reconnect(self) -> None:
+            with suppress(ConnectionError):
+                super()._try_reconnect()
+
+        def settle(self, *args: Any) -> Any:
+            try:
+                return super().settle(*args)
+            except ConnectionError:
+                return "", self._pending()
+
+    return Sabotaged
+
+
+def _never_without_an_answer(real: Any) -> Callable[..., Any]:
+    class Sabotaged(real):  # type: ignore[misc]
+        def flush(self) -> None:
+            super().flush()
+            if self._connection is not None:
+                self._connection.barrier(ANSWER_SECONDS)
+
+    return Sabotaged
+
+
 def _visit_alone(real: Any) -> Callable[..., Any]:
     class Sabotaged(real):  # type: ignore[misc]
         def _plans(self, stage: Any) -> Any:
@@ -64,5 +110,9 @@ FAN_OUT_PATCHES: dict[str, dict[str, Patch]] = {
     "pass-is-the-visit": {"attractor.handlers.parallel": replacing("ParallelHandler", _visit_alone)},
     "finished-branches-again": {"attractor.app.branches": replacing("Branches", _finished_again)},
     "losers-run-on": {"attractor.handlers.parallel": replacing("_FanOut", _losers_run_on)},
+    "rule-overrules-agent": {"attractor.handlers.fan_in": replacing("_named", _best_in_any_case)},
+    "any-choice-goes": {"attractor.handlers.fan_in": replacing("_named", _best_for_a_wrong_choice)},
+    "waits-for-cxdb": {"attractor.app.peers": replacing("Journal", _never_without_an_answer)},
+    "outage-for-good": {"attractor.app.peers": replacing("Journal", _never_back)},
     "last-branch-decides": {"attractor.handlers.fan_in": replacing("all_failed", _last_class)},
 }

@@ -19,6 +19,7 @@ from typing import Any
 
 from fan_out_patches import FAN_OUT_PATCHES  # type: ignore[import-not-found]  # lies beside this file
 from human_gate_patches import HUMAN_GATE_PATCHES  # type: ignore[import-not-found]
+from manager_patches import MANAGER_PATCHES  # type: ignore[import-not-found]
 from patching import Patch, both, mark, replacing  # type: ignore[import-not-found]
 
 ENOUGH_BYTES = 1_000_000  # of an agent's output, for one who thinks so
@@ -195,6 +196,14 @@ def _no_stronger_model(_real: Any) -> Callable[..., Any]:
     return lambda _node: []
 
 
+def _without_threads(real: Any) -> Any:
+    class Forgetful(real):  # type: ignore[misc]
+        def find(self, stage: Any) -> None:
+            return None
+
+    return Forgetful
+
+
 def _without_limit(_real: Any) -> Callable[..., Any]:
     return lambda _context, _limits: ""
 
@@ -288,6 +297,7 @@ PATCHES: dict[str, dict[str, Patch]] = {
     },
     "no-failover": {"attractor.handlers.codergen": replacing("_goes_over", _never_over)},
     "same-model-again": {"attractor.handlers.codergen": replacing("escalation_models", _no_stronger_model)},
+    "every-session-new": {"attractor.handlers.codergen": replacing("Threads", _without_threads)},
     "spending-unlimited": {
         "attractor.engine.loop": replacing("over_limit", _without_limit),
         "attractor.engine.stage": replacing("over_limit", _without_limit),
@@ -306,6 +316,7 @@ PATCHES: dict[str, dict[str, Patch]] = {
     "text-only": {"attractor.handlers.agent_program": replacing("StreamFollower", _text_only)},
     **FAN_OUT_PATCHES,
     **HUMAN_GATE_PATCHES,
+    **MANAGER_PATCHES,
     "relative-root": {
         "attractor.cli.run": replacing("absolute", _path_as_given),
         "attractor.app.request": replacing("_logs_root", _as_given),

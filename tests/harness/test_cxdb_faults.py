@@ -1,0 +1,91 @@
+"""Outages of CXDB: done to a real server, proven, and undone before anything is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from harness.cxdb.embedded import EmbeddedCxdb
+from harness.cxdb_supply import CxdbSupply, LentCxdb
+from harness.faults import FAULTS, CxdbServer, Scene
+from harness.processes import is_stopped
+from harness.results import FaultRecord
+from harness.scenario import CxdbMode, FaultKind, FaultStep
+
+
+@dataclasses.dataclass
+class CxdbScene:
+    """As much of a case as a fault of CXDB looks at."""
+
+    server: CxdbServer | None
+
+    def cxdb(self) -> CxdbServer | None:
+        return self.server
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedCxdb]:
+    with EmbeddedCxdb() as running:
+        yield running
+
+
+def harm(server: CxdbServer | None, deed: str) -> FaultRecord:
+    return FAULTS[FaultKind.CXDB](FaultStep(kind=FaultKind.CXDB, target=deed), cast(Scene, CxdbScene(server)))
+
+
+def takes_connections(server: EmbeddedCxdb) -> bool:
+    host, _, port = server.binary_addr.rpartition(":")
+    with socket.socket() as sock:
+        sock.settimeout(2)
+        return sock.connect_ex((host, int(port))) == 0
+
+
+def test_a_killed_server_is_gone_and_comes_back_at_the_same_address(server: EmbeddedCxdb) -> None:
+    address = server.binary_addr
+    killed = harm(server, "kill")
+    assert (killed.fired, takes_connections(server)) == (True, False)
+    assert "nobody takes them there" in killed.proof
+    started = harm(server, "start")
+    assert (started.fired, takes_connections(server), server.binary_addr) == (True, True, address)
+
+
+def test_a_paused_server_stands_still_until_it_is_told_to_go_on(server: EmbeddedCxdb) -> None:
+    assert harm(server, "pause").fired
+    assert is_stopped(server.pid)
+    assert harm(server, "continue").fired
+
+
+@pytest.mark.parametrize("deed", ["start", "continue"])
+def test_a_deed_that_changes_nothing_has_not_fired(server: EmbeddedCxdb, deed: str) -> None:
+    assert not harm(server, deed).fired
+
+
+@pytest.mark.parametrize("deed", ["kill", "pause", "continue"])
+def test_a_server_that_is_gone_cannot_be_harmed(server: EmbeddedCxdb, deed: str) -> None:
+    server.kill()
+    assert not harm(server, deed).fired
+
+
+def test_a_case_without_a_server_of_its_own_can_harm_none() -> None:
+    assert harm(None, "kill").proof == "the case has no CXDB of its own"
+
+
+def test_only_a_server_of_ones_own_is_lent_as_a_whole() -> None:
+    with CxdbSupply() as supply, supply.lend(CxdbMode.SHARED) as shared, supply.lend(CxdbMode.OWN) as own:
+        assert (shared.own, own.own.is_running) == (None, True)
+        assert shared.addresses != own.addresses
+        with supply.lend(CxdbMode.NONE) as none:
+            assert none == LentCxdb()
+
+
+@pytest.mark.parametrize("deed", ["kill", "pause"])
+def test_what_a_case_has_done_to_its_server_is_undone(deed: str) -> None:
+    with CxdbSupply() as supply, supply.lend(CxdbMode.OWN) as lent:
+        assert harm(lent.own, deed).fired
+        lent.bring_back()
+        assert takes_connections(lent.own)
+        assert not is_stopped(lent.own.pid)
