@@ -44,6 +44,7 @@ __all__ = [
 
 
 MAX_SHOWN_DIAGNOSTICS = 50
+MAX_BRIEF_DIAGNOSTICS = 3
 
 
 class AttractorError(Exception):
@@ -58,6 +59,11 @@ class AttractorError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+    @property
+    def brief(self) -> str:
+        """What is the matter, on one line, for a record that has no room for more."""
+        return self.message
 
 
 # --- the pipeline author ------------------------------------------------------------------------------------
@@ -74,6 +80,11 @@ class GraphError(AttractorError):
         shown = [diagnostic.render() for diagnostic in self.diagnostics[:MAX_SHOWN_DIAGNOSTICS]]
         rest = len(self.diagnostics) - len(shown)
         return "\n".join([super().__str__(), *shown, *([f"... and {rest} more"] if rest else [])])
+
+    @property
+    def brief(self) -> str:
+        told = [diagnostic.headline for diagnostic in self.diagnostics[:MAX_BRIEF_DIAGNOSTICS]]
+        return ": ".join([self.message, "; ".join(told)]) if told else self.message
 
 
 # --- the operator, or the machine it runs on ----------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.backends import ModelCatalog
-from attractor.contracts import BranchRunner, CrashObserver, Interviewer, RunState, Stop, Workspace
+from attractor.contracts import BranchRunner, CrashObserver, Interviewer, RunState, Spend, Stop, Workspace
 from attractor.cxdb import Journal, NoJournal
 from attractor.engine import RestartFolders, RunLoop, StageRunner
 from attractor.errors import RunDirectoryError
@@ -24,12 +24,15 @@ from attractor.workspace import without_git_variables, worktree_variables
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the program around a run brings: its environment, who asks people, its own kinds of nodes."""
+    """What the program around a run brings: its environment, who asks people, its own kinds of nodes. `spend`: what
+    this life and those before it have used.
+    """
 
     environment: Mapping[str, str]
     observe: CrashObserver
     interviewer: Interviewer
     extensions: Extensions
+    spend: Spend
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def assemble(
     """
     manifest, policy, host = parts.manifest, parts.manifest.policy, parts.host
     home = Path(host.environment.get("HOME") or "/")
-    handlers = handlers_for(policy.agents, catalog, home, branches, host.interviewer)
+    handlers = handlers_for(policy.agents, catalog, home, branches, host.interviewer, host.spend)
     types = {node.handler_type for node in parts.graph.nodes.values()}
     handlers |= {name: make() for name, make in host.extensions.handlers.items() if name in types}
     stages = StageRunner(
@@ -79,7 +82,7 @@ def assemble(
         default_timeout_seconds=policy.stage_timeout_seconds,
         uniform=random.uniform,
         leader_note=parts.layout.leader_note,
-        limits=policy.agents.limits,
+        overspent=lambda: host.spend.over(policy.agents.limits),
     )
     return RunLoop(
         graph=parts.graph,
@@ -95,7 +98,6 @@ def assemble(
         observe=host.observe,
         timestamp=lambda: rfc3339(datetime.now(UTC)),
         initial_context=initial_context(parts.graph),
-        limits=policy.agents.limits,
         until=until,
     )
 

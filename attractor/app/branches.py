@@ -23,7 +23,7 @@ from attractor.app.history import (
     started_fields,
     terminal_fields,
 )
-from attractor.app.peers import Shipped, open_branch_journal, settle
+from attractor.app.peers import Shipped, note_unshipped, open_branch_journal, settle
 from attractor.app.request import read_graph_file, runnable_graph
 from attractor.backends import ModelCatalog
 from attractor.contracts import (
@@ -94,13 +94,15 @@ class Branches:
     def finished(self, plan: BranchPlan) -> BranchResult | None:
         place = _place(plan).branch_result
         try:
-            return BranchResult.from_json(msgspec.json.decode(place.read_bytes()))
+            result = BranchResult.from_json(msgspec.json.decode(place.read_bytes()))
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
             raise RunDirectoryError(
                 f"{place} is damaged: {error}", hint="remove it to run that branch again"
             ) from error
+        self.host.spend.add(result.tokens, result.cost_usd)  # an earlier life's
+        return result
 
     def adopt(self, result: BranchResult) -> tuple[str, tuple[str, ...]]:
         return self.workspace.adopt(result.base_sha, result.head_sha)
@@ -109,6 +111,7 @@ class Branches:
         layout = _place(plan)
         begun = layout.checkpoint.exists()
         manifest, state, workspace = self._revive(layout) if begun else self._begin(plan, layout)
+        self.host.spend.add(*_used(plan, state))  # in earlier lives
         graph = self._own_graph(layout) if plan.graph_file else self.graph
         events = EventLog(layout, manifest.run_id)
         history = read_history(layout) if events.seq else None  # a crash may have come right behind the checkpoint
@@ -228,6 +231,7 @@ class Branches:
         parts.events.emit(TERMINAL_EVENT[ending.status], **terminal_fields(ending, state))
         CheckpointStore(parts.layout).close(state)
         shipped = settle(parts.turns, SETTLE_SECONDS)
+        note_unshipped(parts.layout, shipped)
         result = _result(plan, parts.manifest, state, ending, shipped)
         if not result.canceled:
             write_atomic(parts.layout.branch_result, pretty_json(result.to_json()))
@@ -273,9 +277,14 @@ def _run_guarded(loop: RunLoop) -> Ending:
         return Ending("fail", f"the branch cannot go on: {error}", FailureClass.DETERMINISTIC)
 
 
+def _used(plan: BranchPlan, state: RunState) -> tuple[int, float]:
+    """Tokens and US dollars that the branch alone has used."""
+    tokens = state.context.get(USAGE_TOKENS, 0) - plan.context.get(USAGE_TOKENS, 0)
+    return tokens, round(state.context.get(USAGE_COST, 0.0) - plan.context.get(USAGE_COST, 0.0), 6)
+
+
 def _result(plan: BranchPlan, manifest: Manifest, state: RunState, ending: Ending, shipped: Shipped) -> BranchResult:
-    used = state.context.get(USAGE_TOKENS, 0) - plan.context.get(USAGE_TOKENS, 0)
-    cost = state.context.get(USAGE_COST, 0.0) - plan.context.get(USAGE_COST, 0.0)
+    used, cost = _used(plan, state)
     last = state.node_outcomes[state.current_node] if state.completed_nodes else None
     status = Status.FAIL
     if ending.status == "success":
@@ -298,5 +307,5 @@ def _result(plan: BranchPlan, manifest: Manifest, state: RunState, ending: Endin
         cxdb_context_id=shipped.context_id,
         nodes=tuple(state.completed_nodes),
         tokens=used,
-        cost_usd=round(cost, 6),
+        cost_usd=cost,
     )

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from attractor.contracts import USAGE_COST, USAGE_TOKENS
+from attractor.contracts import TERMINAL_EVENTS, USAGE_COST, USAGE_TOKENS
 from attractor.errors import RunDirectoryError
 from attractor.human import answer_command
 from attractor.rundir import (
@@ -24,6 +24,7 @@ from attractor.rundir import (
     last_event,
     load_checkpoint,
     open_questions,
+    owned_branches,
     read_final,
     read_manifest,
     read_owner,
@@ -71,6 +72,22 @@ class RunView:
         return context.get(USAGE_TOKENS, 0), context.get(USAGE_COST, 0.0)
 
     @property
+    def branches(self) -> list[dict[str, Any]]:
+        """Branches and child pipelines that have begun and not ended, each with its newest event: what the run does
+        while its own newest event is a fan-out's. Of a run that has ended there are none.
+        """
+        if self.final is not None and self.status is not RunStatus.RUNNING:
+            return []
+        found = []
+        for owner, branch in owned_branches(newest_root(self.layout)):
+            newest = last_event(branch.progress)
+            if newest is None or branch.branch_result.exists() or newest["event"] in TERMINAL_EVENTS:
+                continue
+            name = str(branch.root.relative_to(self.layout.root)).replace(f"{owner.branches.name}/", "")
+            found.append({"branch": name, "logs_root": str(branch.root), "last_event": newest})
+        return found
+
+    @property
     def questions(self) -> list[OpenQuestion]:
         """What a person may answer now: what the engine waits for, or, where none is at work, will ask again."""
         if self.status is RunStatus.SUCCESS:
@@ -105,6 +122,7 @@ class RunView:
             "labels": manifest.labels,
             "pid": self.owner.pid if self.owner and self.status is RunStatus.RUNNING else None,
             "last_event": self.newest,
+            "branches": self.branches,
             "failure_reason": final.failure_reason if final else "",
             "failure_class": final.failure_class if final else "",
             "total_tokens": tokens,

@@ -159,6 +159,8 @@ class Life:
         shipped = Shipped(self.turns.context_id)
         with _noted(losses):
             shipped = settle(self.turns)
+        with _noted(losses):
+            shipped = shipped.with_branches(self.layout)
         return final_of(self.manifest, ending, state, shipped)
 
 

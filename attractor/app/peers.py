@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -24,9 +24,19 @@ from attractor.cxdb import (
     split_address,
 )
 from attractor.errors import AttractorError, CxdbError, CxdbUnreachable
-from attractor.rundir import EventLog, Layout, Manifest, read_manifest, write_manifest
+from attractor.rundir import (
+    EventLog,
+    Layout,
+    Manifest,
+    owned_branches,
+    pretty_json,
+    read_manifest,
+    write_atomic,
+    write_manifest,
+)
 
 IN_RUN_HTTP_SECONDS = 0.25
+AWAY_WAIT_SECONDS = 0.2
 
 
 @dataclass(slots=True)
@@ -183,6 +193,40 @@ class Shipped:
     head_turn_id: str = ""
     pending: int = 0
     outage: str = ""
+
+    def with_branches(self, layout: Layout) -> Shipped:
+        """With what CXDB lacks of the run's branches, after another try; a short one where it is away."""
+        branches = settle_branches(layout, AWAY_WAIT_SECONDS if self.pending else FINAL_WAIT_SECONDS)
+        return replace(self, pending=self.pending + branches.pending, outage=self.outage or branches.outage)
+
+
+def note_unshipped(layout: Layout, shipped: Shipped) -> None:
+    """Let whoever ends the run know of a branch that has ended while CXDB was away."""
+    if shipped.pending:
+        write_atomic(layout.unshipped, pretty_json({"pending": shipped.pending, "outage": shipped.outage}))
+
+
+def settle_branches(layout: Layout, wait_seconds: float) -> Shipped:
+    """Ship what CXDB lacks of the branches of a run, all within a bound: how many turns it lacks still, and why."""
+    deadline = time.monotonic() + wait_seconds
+    pending, outage = 0, ""
+    for owner, branch in owned_branches(layout):
+        if not branch.unshipped.exists():
+            continue
+        shipped = _settle_branch(owner, branch, max(0.0, deadline - time.monotonic()))
+        pending, outage = pending + shipped.pending, outage or shipped.outage
+        if not shipped.pending:
+            branch.unshipped.unlink(missing_ok=True)
+    return Shipped(pending=pending, outage=outage)
+
+
+def _settle_branch(owner: Layout, branch: Layout, wait_seconds: float) -> Shipped:
+    manifest = read_manifest(branch)
+    events = EventLog(branch, manifest.run_id)
+    try:
+        return settle(open_branch_journal(manifest, read_manifest(owner), events, branch), wait_seconds)
+    finally:
+        events.close()
 
 
 def settle(turns: Journal | NoJournal, wait_seconds: float = FINAL_WAIT_SECONDS) -> Shipped:

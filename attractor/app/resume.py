@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ from attractor.app.peers import CxdbPeer, Shipped, connect_cxdb, open_journal, s
 from attractor.app.request import runnable_graph
 from attractor.app.setup import forget_setup
 from attractor.app.start import failed_final, initial_state
-from attractor.contracts import CrashObserver, EventName, FailureClass, Interviewer, RunState, Workspace
+from attractor.contracts import CrashObserver, EventName, FailureClass, Interviewer, RunState, Spend, Workspace
 from attractor.cxdb import RunFacts, turns_of
 from attractor.engine import Ending
 from attractor.errors import AttractorError, CxdbError, CxdbUnreachable, GraphError, RunDirectoryError
@@ -80,7 +81,7 @@ def resume_run(
         try:
             known = (installed_extensions() if extensions is None else extensions).as_recorded(manifest.extensions)
             asked = choose_interviewer(layout, interviewer, manifest.policy, known, auto_approve=auto_approve)
-            host = Host(environment, observe, asked, known)
+            host = Host(environment, observe, asked, known, Spend())
             history = read_history(layout)
             if final is None and history.terminal is not None:
                 final = _write_missing_final(layout, manifest, history.terminal, known)
@@ -162,7 +163,8 @@ def _settle_turns(layout: Layout, manifest: Manifest) -> Shipped:
     """Ship what CXDB lacks of a run that has ended; where it cannot be reached, all of it counts as lacking."""
     events = EventLog(layout, manifest.run_id)
     try:
-        return settle(open_journal(manifest, _reach_again(manifest), events, layout))
+        shipped = settle(open_journal(manifest, _reach_again(manifest), events, layout))
+        return shipped.with_branches(layout)
     except CxdbError as error:
         context_id = manifest.cxdb.context_id if manifest.cxdb else ""
         facts = RunFacts(manifest.run_id, context_id, "")
@@ -199,6 +201,7 @@ def _revive(
     with _watched_for_remaking(layout, manifest):
         workspace = _restore_workspace(manifest, state)
     host.observe("worktree_restored")
+    host = replace(host, spend=Spend(state.context))
     _rerun_failed_node(graph, state, final, current)
     _keep_old_final(layout, current, history.resumes)
     events = EventLog(layout, manifest.run_id)

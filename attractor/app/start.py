@@ -16,7 +16,16 @@ from attractor.app.life import Life, RunResult
 from attractor.app.peers import CxdbPeer, open_journal
 from attractor.app.preflight import Preflight, pass_preflight, probe_models, write_report
 from attractor.app.request import Plan, check_unused
-from attractor.contracts import AgentSettings, CrashObserver, EventName, FailureClass, Interviewer, RunState, Workspace
+from attractor.contracts import (
+    AgentSettings,
+    CrashObserver,
+    EventName,
+    FailureClass,
+    Interviewer,
+    RunState,
+    Spend,
+    Workspace,
+)
 from attractor.engine import Ending
 from attractor.errors import AttractorError
 from attractor.graph import Graph
@@ -110,7 +119,7 @@ def _initialize(
         events,
         turns,
         stop,
-        Host(environment, observe, asked, plan.extensions),
+        Host(environment, observe, asked, plan.extensions, Spend()),
         needs_setup=True,
     )
 

@@ -84,6 +84,10 @@ def _show(view: RunView, *, as_json: bool) -> None:
     if view.newest:
         node = f" {view.newest['node_id']}" if "node_id" in view.newest else ""
         click.echo(f"last_event={view.newest['event']}{node} at {view.newest['ts']}")
+    for branch in data["branches"]:
+        newest = branch["last_event"]
+        node = f" {newest['node_id']}" if "node_id" in newest else ""
+        click.echo(f"branch={branch['branch']}  {newest['event']}{node} at {newest['ts']}")
     for line in question_lines(view):
         click.echo(line)
     if view.advice:

@@ -6,6 +6,7 @@ from attractor.contracts.agents import (
     AgentSettings,
     ProbePolicy,
     ProviderSettings,
+    Spend,
     SpendLimits,
     over_limit,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "Question",
     "QuestionType",
     "RunState",
+    "Spend",
     "SpendLimits",
     "StageRun",
     "Status",

@@ -5,8 +5,10 @@ Kept in the manifest, so that a resumed life uses the same ones.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,32 @@ class AgentSettings:
 # Context keys that carry what the run has used so far, so that a limit holds over resumes.
 USAGE_TOKENS = "usage.total_tokens"
 USAGE_COST = "usage.cost_usd"
+
+
+class Spend:
+    """What one life of a run has used so far, in all its branches at once. Safe to share among threads.
+
+    Each loop's context has its own sums, and a fan-out's are added where its branches meet; a limit cannot wait for
+    that.
+    """
+
+    def __init__(self, context: Mapping[str, Any] | None = None) -> None:
+        """`context`: of the run, as this life begins."""
+        known = context or {}
+        self._lock = threading.Lock()
+        self._tokens: int = known.get(USAGE_TOKENS, 0)
+        self._cost_usd: float = known.get(USAGE_COST, 0.0)
+
+    def add(self, tokens: int, cost_usd: float) -> None:
+        with self._lock:
+            self._tokens += tokens
+            self._cost_usd += cost_usd
+
+    def over(self, limits: SpendLimits, tokens: int = 0, cost_usd: float = 0.0) -> str:
+        """Why the run has spent too much, with so much more of a program that is still at work; '' while it has not."""
+        with self._lock:
+            sums = {USAGE_TOKENS: self._tokens + tokens, USAGE_COST: round(self._cost_usd + cost_usd, 6)}
+        return over_limit(sums, limits)
 
 
 def over_limit(context: Mapping[str, object], limits: SpendLimits) -> str:

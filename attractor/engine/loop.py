@@ -22,10 +22,8 @@ from attractor.contracts import (
     Finished,
     Outcome,
     RunState,
-    SpendLimits,
     TurnSink,
     Workspace,
-    over_limit,
 )
 from attractor.engine.restart import RestartDecision, RestartRuling, decide_restart, restarted_state
 from attractor.engine.routing import Route, check_goal_gates, choose_route
@@ -70,7 +68,6 @@ class RunLoop:
     observe: CrashObserver
     timestamp: Callable[[], str]
     initial_context: Mapping[str, Any]
-    limits: SpendLimits = field(default_factory=SpendLimits)
     until: frozenset[str] = frozenset()
     may_restart: bool = True
     exit_id: str = field(init=False)
@@ -85,6 +82,8 @@ class RunLoop:
             target = self._first_target()
             if isinstance(target, Ending):
                 return target
+            if spent := self.stages.overspent():  # by the branches beside this one, or by an earlier life
+                return Ending("fail", spent, FailureClass.BUDGET_EXHAUSTED, target)
             while True:
                 node = self.graph.nodes[target]
                 refusal = None if node.id in self.until else self._refuse_visit(node)
@@ -106,7 +105,7 @@ class RunLoop:
                 self._commit_point(node, settled)
                 if self.stages.stop.requested:
                     return self._canceled(self.stages.stop.reason)
-                spent = over_limit(self.state.context, self.limits)
+                spent = self.stages.overspent()
                 if spent and node.id != self.exit_id:
                     return Ending("fail", spent, FailureClass.BUDGET_EXHAUSTED, node.id)
                 after = self._after(node, outcome)

@@ -20,12 +20,10 @@ from attractor.contracts import (
     Handler,
     Outcome,
     RunState,
-    SpendLimits,
     StageRun,
     Status,
     Stop,
     TurnSink,
-    over_limit,
 )
 from attractor.engine.failure import POLICY, classify
 from attractor.engine.retry import retry_policy
@@ -51,7 +49,9 @@ class Settled:
 
 @dataclass(slots=True)
 class StageRunner:
-    """Runs nodes of one run. `environment` is what every stage inherits; `token` marks the run's processes."""
+    """Runs nodes of one run. `environment` is what every stage inherits; `token` marks the run's processes; `overspent`
+    says why the run may spend no more, '' while it may.
+    """
 
     graph: Graph
     handlers: Mapping[str, Handler]
@@ -64,7 +64,7 @@ class StageRunner:
     default_timeout_seconds: float | None
     uniform: Callable[[float, float], float]
     leader_note: Path
-    limits: SpendLimits
+    overspent: Callable[[], str]
 
     def settle(self, node: Node, state: RunState, layout: Layout, incoming: Edge | None = None) -> Settled:
         """Execute `node` until its outcome stands: success, a failure that may not be retried, or the last attempt."""
@@ -76,7 +76,7 @@ class StageRunner:
         while True:
             outcome = self._attempt(node, state, layout, attempt, max_attempts, visit)
             failure_class = outcome.failure_class
-            overspent = over_limit({**state.context, **outcome.context_updates}, self.limits)
+            overspent = self.overspent()
             retry = may_retry(outcome, attempt, max_attempts) and not overspent
             if not retry:
                 outcome = exhausted(outcome, node)

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 
 from attractor.contracts import BranchPlan, BranchResult, BranchRunner, FailureClass, Status
+from attractor.errors import AttractorError
 from attractor.processes import Cancellation
 
 
@@ -76,7 +77,7 @@ class BranchThreads:
         try:
             result = self.runner.run(plan, cancellation)
         except Exception as error:  # git, a disk, a defect: this branch's failure, as a handler's is its stage's
-            reason = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
+            reason = error.brief if isinstance(error, AttractorError) else f"{type(error).__name__}: {error}"
             result = BranchResult(plan.child, Status.FAIL, reason, FailureClass.DETERMINISTIC)
         took_ms = round((time.monotonic() - started) * 1000, 1)
         self._ended.put((index, replace(result, duration_ms=took_ms)))

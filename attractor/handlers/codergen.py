@@ -31,9 +31,9 @@ from attractor.contracts import (
     EventName,
     FailureClass,
     Outcome,
+    Spend,
     StageRun,
     Status,
-    over_limit,
 )
 from attractor.handlers.agent_program import AgentProgram, ProgramEnd, Watchers
 from attractor.handlers.agent_record import AgentRecord
@@ -68,6 +68,7 @@ class CodergenHandler:
     catalog: ModelCatalog | None
     home: Path
     now: Callable[[], datetime]
+    spend: Spend
     _spent: dict[str, Any] | None = None
     _escalated: dict[str, int] = field(default_factory=dict)
     _threads: Threads = field(default_factory=Threads)
@@ -91,7 +92,7 @@ class CodergenHandler:
             elif session is not None:
                 self._threads.drop(session)
             following = choices[number + 1] if number + 1 < len(choices) else None
-            if following is None or not _goes_over(judgement, stage) or over_limit(spent, self.settings.limits):
+            if following is None or not _goes_over(judgement, stage) or self.spend.over(self.settings.limits):
                 break
             _shelve(stage.stage_dir, f"failover-{number + 1}")
             stage.emit(
@@ -137,24 +138,29 @@ class CodergenHandler:
     # --- what it costs -----------------------------------------------------------------------------------
 
     def _spent_so_far(self, stage: StageRun) -> dict[str, Any]:
-        if self._spent is None:
-            known = stage.context
-            self._spent = {USAGE_TOKENS: known.get(USAGE_TOKENS, 0), USAGE_COST: known.get(USAGE_COST, 0.0)}
+        """The sums of this loop's context, with those of the stage's earlier attempts, which are not in there yet."""
+        known, own = stage.context, self._spent or {}
+        self._spent = {
+            USAGE_TOKENS: max(known.get(USAGE_TOKENS, 0), own.get(USAGE_TOKENS, 0)),
+            USAGE_COST: max(known.get(USAGE_COST, 0.0), own.get(USAGE_COST, 0.0)),
+        }
         return self._spent
 
-    def with_usage(self, choice: ModelChoice, usage: Usage) -> dict[str, Any]:
-        """The run's totals if a program ended now that has used so much."""
-        spent = dict(self._spent or {USAGE_TOKENS: 0, USAGE_COST: 0.0})
-        self._charge(spent, choice, usage)
-        return spent
+    def overspent(self, choice: ModelChoice, usage: Usage) -> str:
+        """Why the run has spent too much, with a program that has used so much until now."""
+        return self.spend.over(self.settings.limits, usage.total_tokens, self._cost(choice, usage))
 
     def _charge(self, spent: dict[str, Any], choice: ModelChoice, usage: Usage) -> None:
-        price = self.catalog.price(choice.provider, choice.model) if self.catalog else None
-        cost = usage.cost_usd
-        if cost is None:
-            cost = cost_usd(usage, price) if price else 0.0
+        cost = self._cost(choice, usage)
+        self.spend.add(usage.total_tokens, cost)
         spent[USAGE_TOKENS] += usage.total_tokens
         spent[USAGE_COST] = round(spent[USAGE_COST] + cost, 6)
+
+    def _cost(self, choice: ModelChoice, usage: Usage) -> float:
+        if usage.cost_usd is not None:
+            return usage.cost_usd
+        price = self.catalog.price(choice.provider, choice.model) if self.catalog else None
+        return cost_usd(usage, price) if price else 0.0
 
     # --- what came of it ---------------------------------------------------------------------------------
 
@@ -279,7 +285,7 @@ class _AgentRun:
 
     def _spent_too_much(self) -> str:
         return (
-            over_limit(self._handler.with_usage(self._choice, self.usage), self._handler.settings.limits)
+            self._handler.overspent(self._choice, self.usage)
             or self._stage_limit("max_tokens", self.usage.total_tokens, "tokens were used")
             or self._stage_limit("max_agent_turns", self._record.tool_calls, "tool calls were made")
         )

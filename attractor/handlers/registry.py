@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from attractor.backends import ModelCatalog
-from attractor.contracts import AgentSettings, BranchRunner, Handler, Interviewer
+from attractor.contracts import AgentSettings, BranchRunner, Handler, Interviewer, Spend
 from attractor.handlers.codergen import CodergenHandler
 from attractor.handlers.fan_in import FanInHandler
 from attractor.handlers.human_gate import HumanGateHandler
@@ -32,10 +32,17 @@ HANDLER_TYPES: Final = (
 
 
 def handlers_for(
-    settings: AgentSettings, catalog: ModelCatalog | None, home: Path, branches: BranchRunner, interviewer: Interviewer
+    settings: AgentSettings,
+    catalog: ModelCatalog | None,
+    home: Path,
+    branches: BranchRunner,
+    interviewer: Interviewer,
+    spend: Spend,
 ) -> dict[str, Handler]:
     """One handler for each of `HANDLER_TYPES`. `home`: where the user's credential files are."""
-    agent: Handler = SimulatedHandler() if settings.simulate else CodergenHandler(settings, catalog, home, _now)
+    agent: Handler = (
+        SimulatedHandler(spend) if settings.simulate else CodergenHandler(settings, catalog, home, _now, spend)
+    )
     asked = SimulatedAnswers(interviewer) if settings.simulate else interviewer
     return {
         "start": PassHandler(),

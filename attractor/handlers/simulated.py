@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attractor.backends import SimulatedStep, parse_simulation, simulated_text
-from attractor.contracts import USAGE_COST, USAGE_TOKENS, FailureClass, Outcome, StageRun, Status
+from attractor.contracts import USAGE_COST, USAGE_TOKENS, FailureClass, Outcome, Spend, StageRun, Status
 from attractor.handlers.agent_sessions import fidelity_of
 from attractor.handlers.prompt import build_prompt
 from attractor.handlers.status_file import read_status_file
@@ -16,7 +16,8 @@ _BLOCK = b"simulated output\n" * 4096
 class SimulatedHandler:
     """Stands in for `CodergenHandler`. Counts a node's attempts over all its visits."""
 
-    def __init__(self) -> None:
+    def __init__(self, spend: Spend) -> None:
+        self._spend = spend
         self._attempts: dict[str, int] = {}
 
     def execute(self, stage: StageRun) -> Outcome:
@@ -35,6 +36,7 @@ class SimulatedHandler:
         if step.status_file is not None:
             status_path.write_text(step.status_file, encoding="utf-8")
             outcome = read_status_file(status_path) or outcome
+        self._spend.add(step.tokens, step.cost_usd)
         return _with_updates(outcome, stage, step, text)
 
     def _print(self, stage: StageRun, step: SimulatedStep) -> None:

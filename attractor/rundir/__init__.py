@@ -1,7 +1,7 @@
 """The run directory: the only place that knows its files, their format and who may write them."""
 
 from attractor.rundir.artifacts import ArtifactStore, artifact_id_of
-from attractor.rundir.branches import branch_layouts, leader_notes
+from attractor.rundir.branches import branch_layouts, leader_notes, owned_branches
 from attractor.rundir.checkpoint import CheckpointStore, load_checkpoint
 from attractor.rundir.events import Event, EventLog, last_event, read_events, rfc3339
 from attractor.rundir.files import encode_json, make_directory, pretty_json, write_atomic
@@ -57,6 +57,7 @@ __all__ = [
     "make_directory",
     "new_token",
     "open_questions",
+    "owned_branches",
     "pretty_json",
     "process_start_time",
     "question_place",

@@ -10,13 +10,19 @@ from attractor.rundir.layout import Layout
 
 def branch_layouts(layout: Layout) -> Iterator[Layout]:
     """The folders of all branches below a run's, its loop restarts' and theirs; a damaged folder is passed over."""
+    for _, branch in owned_branches(layout):
+        yield branch
+
+
+def owned_branches(layout: Layout) -> Iterator[tuple[Layout, Layout]]:
+    """The same, each behind the folder of the run, restart or branch whose fan-out it is of."""
     for place in _folders(layout.branches, 3):
         branch = Layout(place)
-        yield branch
-        yield from branch_layouts(branch)
+        yield layout, branch
+        yield from owned_branches(branch)
     count = 1
     while (restart := layout.restart(count)).root.is_dir():
-        yield from branch_layouts(Layout(restart.root))
+        yield from owned_branches(Layout(restart.root))
         count += 1
 
 

@@ -95,6 +95,11 @@ class Layout:
     def branch_result(self) -> Path:
         return self.root / "branch_result.json"
 
+    @property
+    def unshipped(self) -> Path:
+        """There as long as a branch has ended and CXDB lacks turns of it."""
+        return self.root / "cxdb_pending.json"
+
     def branch(self, fan: str, pass_name: str, child: str) -> Layout:
         """The folder of one branch of a fan-out: a run directory of its own."""
         return Layout(self.branches / fan / pass_name / child)

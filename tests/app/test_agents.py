@@ -262,6 +262,32 @@ def test_an_agent_is_ended_that_does_more_than_its_node_allows(
     assert (final["failure_reason"], final["failure_class"]) == (f"a: {said}", "budget_exhausted")
 
 
+FAN = (
+    "fan [shape=component, max_parallel=1] join [shape=tripleoctagon] "
+    "node [shape=box, llm_provider=openai, llm_model=m, prompt=x] "
+)
+
+
+def test_what_branches_use_counts_for_the_whole_run_and_for_the_agents_behind_them(agents: Agents) -> None:
+    agents.program("openai", CODEX_OK + STATUS)
+    ran = agents.run(
+        f"{FAN} first a b last start -> first -> fan fan -> a -> join fan -> b -> join join -> last -> exit"
+    )
+    assert ran.status == "success"
+    assert ran.json("final.json")["total_tokens"] == 4 * 120
+
+
+def test_branches_share_one_limit(agents: Agents) -> None:
+    """120 tokens an agent: the second of four is over 200, and the third is not started."""
+    agents.config["runtime_policy"] = {"max_tokens": 200}
+    agents.program("openai", f"echo started >> {agents.folder}/starts\n{CODEX_OK}{STATUS}")
+    edges = " ".join(f"fan -> {name} -> join" for name in "abcd")
+    ran = agents.run(f"{FAN} a b c d start -> fan {edges} join -> exit")
+    assert (agents.folder / "starts").read_text() == "started\n" * 2
+    final = ran.json("final.json")
+    assert (final["failure_class"], final["total_tokens"]) == ("budget_exhausted", 240)
+
+
 def test_status_shows_what_a_run_has_spent_while_it_is_under_way(agents: Agents) -> None:
     """A tool node looks, behind the agent's: the run has no final.json by then."""
     agents.program("openai", CODEX_OK + STATUS)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from attractor.app import find_run, prune_run
+from attractor.app import find_run, prune_run, view_run
 from attractor.errors import PreflightFailed
 from attractor.processes import StopRequest
 from tests.app.runs import Ran, killed_in_stage, resume, run
@@ -382,3 +383,32 @@ def test_an_agent_is_asked_for_in_preflight(repo: Path) -> None:
 def test_an_agent_that_fails_fails_the_fan_in(repo: Path) -> None:
     ran = run(repo, choosing("fail deterministic 'cannot tell'"), simulate=True)
     assert ran.json("final.json")["failure_reason"] == "pick: cannot tell"
+
+
+def test_status_shows_the_branches_that_are_at_work(repo: Path) -> None:
+    """A branch looks, while another has ended and the newest event of the run is the fan-out's."""
+    look = f"{sys.executable} -m attractor status --logs-root $ATTRACTOR_LOGS_ROOT/../../../.."
+    ended = "test -e ../../b/branch_result.json"
+    ran = run(
+        repo,
+        fan(
+            f'a [tool_command="while ! {ended}; do sleep 0.01; done; {look} --json; {look}"] b '
+            "fan -> a -> pick fan -> b -> pick"
+        ),
+    )
+    said = (ran.root / "parallel.d/fan/1/a/a/stdout.log").read_text()
+    shown, end = json.JSONDecoder().raw_decode(said)
+    (branch,) = shown["branches"]
+    assert (branch["branch"], branch["last_event"]["node_id"]) == ("fan/1/a", "a")
+    assert "branch=fan/1/a  stage_" in said[end:]
+    assert view_run(ran.root).branches == []
+
+
+def test_a_broken_child_says_what_is_wrong_with_its_graph(repo: Path, git: Git) -> None:
+    (repo / "child.dot").write_text("digraph { start [shape=Mdiamond] start -> nowhere }")
+    git(repo, "add", "-A")
+    git(repo, "commit", "--quiet", "--message", "child")
+    ran = run(repo, 'boss [shape=house, "stack.child_dotfile"="child.dot"] start -> boss -> exit')
+    reason = ran.json("final.json")["failure_reason"]
+    assert "child.dot:1:" in reason
+    assert "terminal_node" in reason

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -64,28 +62,6 @@ def _best_for_a_wrong_choice(real: Any) -> Callable[..., Any]:
     return lambda outcome, good: real(outcome, good) or best_of(good)
 
 
-def _never_back(real: Any) -> Callable[..., Any]:
-    """The journals of branches, which run in threads of their own."""
-
-    class Sabotaged(real):  # type: ignore[misc]
-        def _reconnect(self, deadline: float) -> None:
-            if threading.current_thread() is not threading.main_thread():
-                raise ConnectionError("no second try")
-            super()._reconnect(deadline)
-
-        def _try_reconnect(self) -> None:
-            with suppress(ConnectionError):
-                super()._try_reconnect()
-
-        def settle(self, *args: Any) -> Any:
-            try:
-                return super().settle(*args)
-            except ConnectionError:
-                return "", self._pending()
-
-    return Sabotaged
-
-
 def _never_without_an_answer(real: Any) -> Callable[..., Any]:
     class Sabotaged(real):  # type: ignore[misc]
         def flush(self) -> None:
@@ -94,6 +70,10 @@ def _never_without_an_answer(real: Any) -> Callable[..., Any]:
                 self._connection.barrier(ANSWER_SECONDS)
 
     return Sabotaged
+
+
+def _all_settled(real: Any) -> Callable[..., Any]:
+    return lambda _layout, _wait_seconds: real.__globals__["Shipped"]()
 
 
 def _visit_alone(real: Any) -> Callable[..., Any]:
@@ -113,6 +93,6 @@ FAN_OUT_PATCHES: dict[str, dict[str, Patch]] = {
     "rule-overrules-agent": {"attractor.handlers.fan_in": replacing("_named", _best_in_any_case)},
     "any-choice-goes": {"attractor.handlers.fan_in": replacing("_named", _best_for_a_wrong_choice)},
     "waits-for-cxdb": {"attractor.app.peers": replacing("Journal", _never_without_an_answer)},
-    "outage-for-good": {"attractor.app.peers": replacing("Journal", _never_back)},
+    "branch-turns-forgotten": {"attractor.app.peers": replacing("settle_branches", _all_settled)},
     "last-branch-decides": {"attractor.handlers.fan_in": replacing("all_failed", _last_class)},
 }

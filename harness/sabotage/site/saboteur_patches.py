@@ -196,12 +196,21 @@ def _no_stronger_model(_real: Any) -> Callable[..., Any]:
     return lambda _node: []
 
 
-def _without_threads(real: Any) -> Any:
-    class Forgetful(real):  # type: ignore[misc]
-        def find(self, stage: Any) -> None:
-            return None
+def _retries_whatever_it_costs(real: Any) -> Any:
+    class Spendthrift(real):  # type: ignore[misc]
+        def settle(self, *arguments: Any) -> Any:
+            told = getattr(self, "overspent")  # noqa: B009  (of a class that mypy cannot know)
+            self.overspent = lambda: ""
+            try:
+                return real.settle(self, *arguments)
+            finally:
+                self.overspent = told
 
-    return Forgetful
+    return Spendthrift
+
+
+def _summary_for_full(real: Any) -> Callable[..., Any]:
+    return lambda stage: "summary:high" if real(stage) == "full" else real(stage)
 
 
 def _without_limit(_real: Any) -> Callable[..., Any]:
@@ -297,13 +306,11 @@ PATCHES: dict[str, dict[str, Patch]] = {
     },
     "no-failover": {"attractor.handlers.codergen": replacing("_goes_over", _never_over)},
     "same-model-again": {"attractor.handlers.codergen": replacing("escalation_models", _no_stronger_model)},
-    "every-session-new": {"attractor.handlers.codergen": replacing("Threads", _without_threads)},
+    "every-session-new": {"attractor.handlers.agent_sessions": replacing("fidelity_of", _summary_for_full)},
     "spending-unlimited": {
-        "attractor.engine.loop": replacing("over_limit", _without_limit),
-        "attractor.engine.stage": replacing("over_limit", _without_limit),
-        "attractor.handlers.codergen": replacing("over_limit", _without_limit),
+        "attractor.contracts.agents": replacing("over_limit", _without_limit),
     },
-    "spends-on-retries": {"attractor.engine.stage": replacing("over_limit", _without_limit)},
+    "spends-on-retries": {"attractor.engine.stage": replacing("StageRunner", _retries_whatever_it_costs)},
     "no-model-check": {"attractor.app.preflight": replacing("_check_model", _model_unseen)},
     "one-mistake-at-a-time": {"attractor.app.preflight": replacing("run_preflight", _first_problem_only)},
     "relative-state-root": {"attractor.handlers.agent_program": replacing("make_state_root", _relative_state_root)},
