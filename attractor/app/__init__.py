@@ -1,7 +1,14 @@
 """Use cases: what the commands do, wired together from the parts. The only package that knows all of them."""
 
 from attractor.app.answer import Answered, answer_question
-from attractor.app.detach import READY_FD_VARIABLE, READY_TIMEOUT_SECONDS, Launched, announce_ownership, launch
+from attractor.app.detach import (
+    READY_FD_VARIABLE,
+    READY_TIMEOUT_SECONDS,
+    RESUME_WAIT_SECONDS,
+    Launched,
+    announce_ownership,
+    launch,
+)
 from attractor.app.inspect import (
     RunStatus,
     RunView,
@@ -20,11 +27,13 @@ from attractor.app.request import Plan, RunRequest, plan_run
 from attractor.app.resume import resume_run
 from attractor.app.start import start_run
 from attractor.app.stop import Stopped, stop_run
+from attractor.app.supervise import SupervisePolicy, Supervisor
 from attractor.rundir import make_directory
 
 __all__ = [
     "READY_FD_VARIABLE",
     "READY_TIMEOUT_SECONDS",
+    "RESUME_WAIT_SECONDS",
     "Answered",
     "Check",
     "CxdbPeer",
@@ -36,6 +45,8 @@ __all__ = [
     "RunStatus",
     "RunView",
     "Stopped",
+    "SupervisePolicy",
+    "Supervisor",
     "announce_ownership",
     "answer_question",
     "desk",

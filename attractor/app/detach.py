@@ -1,4 +1,4 @@
-"""`run --detach`: a child in a session of its own, which the launcher's end does not touch.
+"""`run --detach` and `resume --detach`: a child in a session of its own, which the launcher's end does not touch.
 
 The launcher makes sure the run can begin, starts the child, and waits on a pipe until the child owns the run: only
 then it reports success. A child that dies before that takes its reason to `run.out`, which the launcher shows.
@@ -20,6 +20,7 @@ from attractor.errors import RunDirectoryError
 from attractor.rundir import Layout, make_directory
 
 READY_TIMEOUT_SECONDS = 60.0
+RESUME_WAIT_SECONDS = 600.0  # a large worktree may have to be put back first
 END_GRACE_SECONDS = 5.0
 READY_FD_VARIABLE = "ATTRACTOR_READY_FD"
 
@@ -45,6 +46,7 @@ def launch(
     """
     existed = layout.root.exists()
     make_directory(layout.root)
+    said_before = layout.out.stat().st_size if layout.out.exists() else 0
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
     try:
         process = _spawn(layout, arguments, environment, write_fd)
@@ -60,7 +62,7 @@ def launch(
     if not in_time:
         _end(process)
     code = process.wait()
-    said = _take_output(layout, keep_folder=existed)
+    said = _take_output(layout, said_before, keep_folder=existed)
     if not in_time:
         raise RunDirectoryError(
             f"the detached run did not begin within {wait_seconds:g} s and was ended: {said or 'it said nothing'}",
@@ -102,9 +104,9 @@ def _spawn(
         )
 
 
-def _take_output(layout: Layout, *, keep_folder: bool) -> str:
-    """What the child said; its folder goes where it holds nothing else."""
-    said = layout.out.read_text(errors="replace").strip()
+def _take_output(layout: Layout, said_before: int, *, keep_folder: bool) -> str:
+    """What the child said, behind what is there of earlier ones; its folder goes where it holds nothing else."""
+    said = layout.out.read_bytes()[said_before:].decode(errors="replace").strip()
     if not keep_folder and {p.name for p in layout.root.iterdir()} <= {"run.out"}:
         layout.out.unlink(missing_ok=True)
         with suppress(OSError):

@@ -179,8 +179,12 @@ def remember_run(layout: Layout, run_id: str, environment: Mapping[str, str]) ->
 
 
 def known_runs(environment: Mapping[str, str]) -> Iterator[RunView]:
-    """All runs this user's state folder knows of, oldest first. Folders that are no runs are passed over."""
-    home = runs_home(environment)
+    """All runs this user's state folder knows of, oldest first."""
+    yield from runs_in(runs_home(environment))
+
+
+def runs_in(home: Path) -> Iterator[RunView]:
+    """The runs whose logs roots, or links to them, are in a folder, oldest first. What is no run is passed over."""
     try:
         places = [entry for entry in home.iterdir() if not entry.name.startswith(".")]
     except OSError:

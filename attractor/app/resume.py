@@ -62,21 +62,22 @@ def resume_run(
 ) -> RunResult:
     """Continue the run in `logs_root` behind its last finished node, to its end.
 
-    A run that has succeeded is left as it is. One that failed begins again with the node that failed.
-    `auto_approve` is for this life alone; a run begun with it keeps it. `extensions` None: those that are installed.
-    Raises AttractorError, with nothing changed but a final.json that says so, where it cannot be continued.
+    `on_owned` is called once nothing more keeps it from going on. A run that has succeeded is left as it is. One that
+    failed begins again with the node that failed. `auto_approve` is for this life alone; a run begun with it keeps it.
+    `extensions` None: those that are installed. Raises AttractorError, with nothing changed but a final.json that says
+    so, where it cannot be continued.
     """
     layout = Layout(logs_root)
     manifest = read_manifest(layout)
     _check_moved(layout, manifest)
     lock = acquire(layout)
     try:
-        on_owned()
         # First of all: whatever becomes of this, nobody must go on writing into a run that nobody watches.
         end_run(manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_notes=leader_notes(layout))
         observe("leftovers_ended")
         final = read_final(layout)
         if final is not None and final.status == "success":
+            on_owned()
             return _finished(layout, manifest, final)
         try:
             known = (installed_extensions() if extensions is None else extensions).as_recorded(manifest.extensions)
@@ -86,6 +87,7 @@ def resume_run(
             if final is None and history.terminal is not None:
                 final = _write_missing_final(layout, manifest, history.terminal, known)
                 if final.status == "success":
+                    on_owned()
                     return _finished(layout, manifest, final)
             life = _revive(layout, manifest, final, history, host, stop, on_events)
         except (RunDirectoryError, GraphError) as error:
@@ -95,6 +97,7 @@ def resume_run(
                 with suppress(AttractorError):
                     write_final([layout], _damaged_final(layout, manifest, error))
             raise
+        on_owned()
         return life.live()
     finally:
         lock.release()

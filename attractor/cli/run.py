@@ -14,6 +14,7 @@ import click
 from attractor.app import (
     READY_FD_VARIABLE,
     READY_TIMEOUT_SECONDS,
+    RESUME_WAIT_SECONDS,
     Plan,
     RunRequest,
     RunResult,
@@ -25,6 +26,7 @@ from attractor.app import (
     remember_run,
     resume_run,
     start_run,
+    view_run,
 )
 from attractor.cli.output import say, tolerated, write
 from attractor.cli.paths import absolute, working_directory
@@ -99,21 +101,25 @@ def run(**options: Any) -> int:
 
 @click.command()
 @click.option("--logs-root", metavar="L", required=True, help="The run's directory.")
+@click.option("--detach", is_flag=True, help="Go on in the background; return once the run is under way.")
 @click.option("--auto-approve", is_flag=True, help="In this life, human gates take yes, or their first choice.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def resume(logs_root: str, auto_approve: bool, quiet: bool, as_json: bool) -> int:
+def resume(logs_root: str, detach: bool, auto_approve: bool, quiet: bool, as_json: bool) -> int:
     """Go on with a run behind its last finished node.
 
     A run that failed begins again with the node that failed; one that succeeded is left as it is.
     """
+    root = absolute(logs_root)
+    if detach:
+        return _detach_resume(root, auto_approve=auto_approve, as_json=as_json)
     stop = StopRequest()
     _listen(stop)
-    root = absolute(logs_root)
     result = resume_run(
         root,
         environment=_environment(),
         stop=stop,
+        on_owned=lambda: announce_ownership(os.environ),
         on_events=_shower(quiet),
         interviewer=desk(Layout(root), write, quiet=quiet),
         auto_approve=auto_approve,
@@ -215,6 +221,15 @@ def _detach(plan: Plan, options: dict[str, Any]) -> int:
         "pid_file": str(launched.pid_file),
     }
     _print(facts, as_json=options["as_json"])
+    return 0
+
+
+def _detach_resume(root: Path, *, auto_approve: bool, as_json: bool) -> int:
+    view = view_run(root)
+    arguments = ["resume", "--logs-root", str(root), *(["--auto-approve"] if auto_approve else [])]
+    launched = launch(view.layout, arguments, os.environ, wait_seconds=RESUME_WAIT_SECONDS)
+    facts = {"detached": "true", "run_id": view.manifest.run_id, "logs_root": str(root)}
+    _print(facts | {"pid_file": str(launched.pid_file)}, as_json=as_json)
     return 0
 
 
