@@ -36,7 +36,7 @@ SEES: dict[str, set[str]] = {
     },
     "cli": {
         "source", "errors", "graph", "lint", "contracts", "config", "rundir", "processes", "handlers", "extensions",
-        "app",
+        "cxdb", "app",
     },
     "__main__": {"cli"},
     "library": {"errors", "graph", "lint", "contracts", "rundir", "processes", "extensions", "app"},

@@ -25,6 +25,7 @@ from attractor.app.preflight import Check, Preflight, preflight_only
 from attractor.app.prune import prune_run
 from attractor.app.request import Plan, RunRequest, plan_run
 from attractor.app.resume import resume_run
+from attractor.app.shipping import Flushed, RecordedContext, flush_run, recorded_contexts
 from attractor.app.start import start_run
 from attractor.app.stop import Stopped, stop_run
 from attractor.app.supervise import SupervisePolicy, Supervisor
@@ -37,9 +38,11 @@ __all__ = [
     "Answered",
     "Check",
     "CxdbPeer",
+    "Flushed",
     "Launched",
     "Plan",
     "Preflight",
+    "RecordedContext",
     "RunRequest",
     "RunResult",
     "RunStatus",
@@ -51,6 +54,7 @@ __all__ = [
     "answer_question",
     "desk",
     "find_run",
+    "flush_run",
     "known_runs",
     "latest_run",
     "launch",
@@ -59,6 +63,7 @@ __all__ = [
     "preflight_only",
     "prune_run",
     "reach_cxdb",
+    "recorded_contexts",
     "remember_run",
     "resume_run",
     "start_run",

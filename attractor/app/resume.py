@@ -15,18 +15,18 @@ from pathlib import Path
 import msgspec
 
 from attractor.app.assembly import Host
-from attractor.app.history import History, read_history, reconcile, resumed_fields, started_fields
+from attractor.app.history import History, read_history, started_fields, tell_resumed
 from attractor.app.inspect import checkpointed_commit, newest_root
 from attractor.app.interviews import choose_interviewer
 from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, final_of
-from attractor.app.peers import CxdbPeer, Shipped, connect_cxdb, open_journal, settle
+from attractor.app.peers import open_journal
 from attractor.app.request import runnable_graph
 from attractor.app.setup import forget_setup
+from attractor.app.shipping import reach_again, ship_pending, ship_rest
 from attractor.app.start import failed_final, initial_state
 from attractor.contracts import CrashObserver, EventName, FailureClass, Interviewer, RunState, Spend, Workspace
-from attractor.cxdb import RunFacts, turns_of
 from attractor.engine import Ending
-from attractor.errors import AttractorError, CxdbError, CxdbUnreachable, GraphError, RunDirectoryError
+from attractor.errors import AttractorError, GraphError, RunDirectoryError
 from attractor.extensions import Extensions, installed_extensions
 from attractor.graph import FAN_IN, FAN_OUT, Graph, join_of
 from attractor.processes import StopRequest, end_run
@@ -40,7 +40,6 @@ from attractor.rundir import (
     acquire,
     leader_notes,
     load_checkpoint,
-    read_events,
     read_final,
     read_manifest,
     write_final,
@@ -128,18 +127,7 @@ def _damaged_final(layout: Layout, manifest: Manifest, error: AttractorError) ->
 
 def _finished(layout: Layout, manifest: Manifest, final: Final) -> RunResult:
     """Nothing is left to run. Turns that CXDB still lacks are shipped, where it is back."""
-    if final.cxdb_pending_turns and manifest.cxdb is not None:
-        shipped = _settle_turns(layout, manifest)
-        if shipped.pending < final.cxdb_pending_turns:
-            final = msgspec.structs.replace(
-                final,
-                cxdb_context_id=shipped.context_id,
-                cxdb_head_turn_id=shipped.head_turn_id,
-                cxdb_pending_turns=shipped.pending,
-                cxdb_outage=shipped.outage,
-            )
-            current = newest_root(layout)
-            write_final([layout] if current == layout else [layout, current], final)
+    final = ship_pending(layout, manifest, final)
     return RunResult(
         manifest.run_id, layout.root, Path(manifest.worktree), manifest.run_branch, final, already_finished=True
     )
@@ -155,26 +143,11 @@ def _write_missing_final(layout: Layout, manifest: Manifest, terminal: Event, ex
         FailureClass(failure_class) if failure_class else None,
         terminal.get("node_id", ""),
     )
-    shipped = _settle_turns(layout, manifest)
+    shipped = ship_rest(layout, manifest)
     CheckpointStore(current).close(state)
     final = final_of(manifest, ending, state, shipped)
     write_final([layout] if current == layout else [layout, current], final)
     return final
-
-
-def _settle_turns(layout: Layout, manifest: Manifest) -> Shipped:
-    """Ship what CXDB lacks of a run that has ended; where it cannot be reached, all of it counts as lacking."""
-    events = EventLog(layout, manifest.run_id)
-    try:
-        shipped = settle(open_journal(manifest, _reach_again(manifest), events, layout))
-        return shipped.with_branches(layout)
-    except CxdbError as error:
-        context_id = manifest.cxdb.context_id if manifest.cxdb else ""
-        facts = RunFacts(manifest.run_id, context_id, "")
-        made = sum(len(turns_of(event, facts)) for event in read_events(layout.progress))
-        return Shipped(context_id, "", made, error.message)
-    finally:
-        events.close()
 
 
 def _runnable_graph_of(layout: Layout, extensions: Extensions) -> Graph:
@@ -200,7 +173,7 @@ def _revive(
     graph = _runnable_graph_of(layout, host.extensions)
     state, current = load_state(layout, manifest, graph, history)
     _check_fits(state, graph, current)
-    peer = _reach_again(manifest)
+    peer = reach_again(manifest)
     with _watched_for_remaking(layout, manifest):
         workspace = _restore_workspace(manifest, state)
     host.observe("worktree_restored")
@@ -214,8 +187,7 @@ def _revive(
     turns = open_journal(manifest, peer, events, layout)
     if events.seq == 0:  # killed before its first event: its history begins here
         events.emit(EventName.RUN_STARTED, **started_fields(manifest))
-    reconcile(events, state, current, history)
-    events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, final))
+    tell_resumed(events, state, current, history, final)
     turns.flush()
     return Life(
         manifest,
@@ -255,20 +227,6 @@ def _check_fits(state: RunState, graph: Graph, current: Layout) -> None:
             f"{current.checkpoint} names node {unknown[0]!r}, which graph.dot does not have",
             hint="graph.dot in the logs root is the run's own copy; put it back as it was",
         )
-
-
-def _reach_again(manifest: Manifest) -> CxdbPeer | None:
-    if manifest.cxdb is None:
-        return None
-    try:
-        return connect_cxdb(manifest.cxdb.binary_addr, manifest.cxdb.http_base_url, manifest.run_id)
-    except CxdbUnreachable as error:
-        raise CxdbUnreachable(
-            error.message,
-            address=error.address,
-            hint=f"start the CXDB this run was begun with ({manifest.cxdb.binary_addr}, "
-            f"{manifest.cxdb.http_base_url}) and resume again",
-        ) from error
 
 
 def _restore_workspace(manifest: Manifest, state: RunState) -> Workspace:

@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "answer": ("attractor.cli.answer", "answer", "Answer a question that a run waits for."),
     "stop": ("attractor.cli.runs", "stop", "End a running run in order."),
     "runs": ("attractor.cli.runs", "runs", "List, show, wait for and prune runs."),
+    "cxdb": ("attractor.cli.cxdb", "cxdb", "Show, follow, check and complete what CXDB has of a run."),
     "supervise": ("attractor.cli.supervise", "supervise", "Watch for crashed runs and resume them."),
     "validate": ("attractor.cli.graphs", "validate", "Check graph files; no run, no side effect."),
     "format": ("attractor.cli.format", "format_graphs", "Give graph files their canonical layout."),

@@ -2,18 +2,23 @@
 
 from attractor.cxdb.bundle import registry_bundle
 from attractor.cxdb.connection import CxdbConnection, split_address
+from attractor.cxdb.frames import StoredTurn
 from attractor.cxdb.journal import FINAL_WAIT_SECONDS, Journal, NoJournal
 from attractor.cxdb.registry import check_base_url, publish_bundle
-from attractor.cxdb.turns import RunFacts, Turn, turns_of
+from attractor.cxdb.turns import Origin, RunFacts, Turn, described, origin_of, turns_of
 
 __all__ = [
     "FINAL_WAIT_SECONDS",
     "CxdbConnection",
     "Journal",
     "NoJournal",
+    "Origin",
     "RunFacts",
+    "StoredTurn",
     "Turn",
     "check_base_url",
+    "described",
+    "origin_of",
     "publish_bundle",
     "registry_bundle",
     "split_address",

@@ -91,6 +91,20 @@ def origin_of(payload: bytes, facts: RunFacts) -> Origin | None:
         return None
 
 
+def described(type_id: str, payload: bytes) -> tuple[str, dict[str, Any]]:
+    """A stored turn with the names of our bundle: its short type and its fields. What is not ours keeps its whole type
+    and has no fields.
+    """
+    name = type_id.removeprefix(PREFIX)
+    if name == type_id or name not in FIELDS:
+        return type_id, {}
+    names = {tag: field for field, (tag, _) in FIELDS[name].items()} | {SEQ_TAG: "event_seq", PART_TAG: "event_part"}
+    try:
+        return name, {names[tag]: value for tag, value in _decode(payload).items() if tag in names}
+    except (msgspec.DecodeError, TypeError):
+        return type_id, {}
+
+
 _TYPE_IDS: Final = {name: (PREFIX + name).encode() for name in FIELDS}
 
 
