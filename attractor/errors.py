@@ -9,6 +9,7 @@
         ConfigError             wrong run configuration (exit code 2); says which key
         WorkspaceError          git repository, worktree or branch is not as a run needs it
         RunDirectoryError       a run directory is missing, damaged, locked or someone else's
+          RecordsLost           a branch's records cannot be written; nothing is wrong with its work
       the remote peer
         CxdbError
           CxdbUnreachable       no connection, or it was lost before anything was sent
@@ -37,6 +38,7 @@ __all__ = [
     "GraphError",
     "InternalError",
     "PreflightFailed",
+    "RecordsLost",
     "RunDirectoryError",
     "UsageError",
     "WorkspaceError",
@@ -120,6 +122,11 @@ class WorkspaceError(AttractorError):
 
 class RunDirectoryError(AttractorError):
     """A run directory is missing, damaged, in use, or belongs to another run."""
+
+
+class RecordsLost(RunDirectoryError):
+    """The records of a fan-out's branch, or of a child pipeline, cannot be written. The machine's trouble: it ends the
+    run in order, and is never a failure of the branch, whose work another life finishes."""
 
 
 # --- the remote peer ----------------------------------------------------------------------------------------

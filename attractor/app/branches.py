@@ -8,6 +8,7 @@ finishes it is `branch_result.json`; until that is there, a later life of the en
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +19,8 @@ from attractor.app.assembly import Host, Parts, assemble, initial_context
 from attractor.app.history import (
     TERMINAL_EVENT,
     read_history,
-    reconcile,
-    resumed_fields,
     started_fields,
+    tell_resumed,
     terminal_fields,
 )
 from attractor.app.peers import Shipped, note_unshipped, open_branch_journal, settle
@@ -38,9 +38,10 @@ from attractor.contracts import (
     Stop,
     Telemetry,
     Workspace,
+    read_json,
 )
 from attractor.engine import STEERING, Ending, RunLoop
-from attractor.errors import AttractorError, RunDirectoryError
+from attractor.errors import AttractorError, RecordsLost, RunDirectoryError
 from attractor.graph import Graph
 from attractor.rundir import (
     CheckpointStore,
@@ -94,10 +95,10 @@ class Branches:
     def finished(self, plan: BranchPlan) -> BranchResult | None:
         place = _place(plan).branch_result
         try:
-            result = BranchResult.from_json(msgspec.json.decode(place.read_bytes()))
+            result = BranchResult.from_json(read_json(place.read_bytes()))
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
+        except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise RunDirectoryError(
                 f"{place} is damaged: {error}", hint="remove it to run that branch again"
             ) from error
@@ -120,8 +121,7 @@ class Branches:
             if history is None:
                 events.emit(EventName.RUN_STARTED, **started_fields(manifest))
             else:
-                reconcile(events, state, layout, history)
-                events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, None))
+                tell_resumed(events, state, layout, history, None)
             turns.flush()
             parts = Parts(
                 manifest,
@@ -227,7 +227,15 @@ class Branches:
         loop = assemble(
             parts, state, self.catalog, nested, None, stage_token=token, until=plan.until, folder=plan.folder
         )
-        ending = _run_guarded(loop)
+        try:
+            return self._finish(plan, parts, state, _run_guarded(loop))
+        except RunDirectoryError as error:
+            # One that was written, and whose folder could not be synced, would speak for a branch that lives on.
+            with suppress(OSError):
+                parts.layout.branch_result.unlink()
+            raise RecordsLost(error.message, hint=error.hint) from error
+
+    def _finish(self, plan: BranchPlan, parts: Parts, state: RunState, ending: Ending) -> BranchResult:
         parts.events.emit(TERMINAL_EVENT[ending.status], **terminal_fields(ending, state))
         CheckpointStore(parts.layout).close(state)
         shipped = settle(parts.turns, SETTLE_SECONDS)
@@ -271,6 +279,8 @@ def _path(plan: BranchPlan) -> str:
 def _run_guarded(loop: RunLoop) -> Ending:
     try:
         return loop.run()
+    except RunDirectoryError:
+        raise
     except AttractorError as error:
         return Ending("fail", error.message, FailureClass.DETERMINISTIC)
     except OSError as error:

@@ -53,6 +53,19 @@ def reconcile(events: EventLog, state: RunState, current: Layout, history: Histo
         events.emit(EventName.CHECKPOINT_SAVED, recovered=True, **checkpoint_fields(state, current))
 
 
+def tell_resumed(
+    events: EventLog, state: RunState, current: Layout, history: History, final: FinalRecord | None
+) -> None:
+    """What a resumed life says first. What an earlier one owes comes before it, as part of that life, unless that life
+    has had its last word: nothing comes behind a terminal event.
+    """
+    if history.terminal is None:
+        reconcile(events, state, current, history)
+    events.emit(EventName.RUN_RESUMED, **resumed_fields(state, history, final))
+    if history.terminal is not None:
+        reconcile(events, state, current, history)
+
+
 def started_fields(manifest: Manifest) -> dict[str, Any]:
     return {
         "graph_name": manifest.name,

@@ -133,8 +133,10 @@ class Life:
     def _finish(self, loop: RunLoop, ending: Ending) -> RunResult:
         """End what the run started, then make each record, whatever became of the others."""
         state = loop.state
-        end_run(self.manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_notes=leader_notes(self.layout))
         losses: list[str] = []
+        with _noted(losses, "processes that the run has started may go on: "):
+            # Looking for them takes an open file, and too many of those may be what has ended the run.
+            end_run(self.manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_notes=leader_notes(self.layout))
         with _noted(losses):
             self.events.emit(TERMINAL_EVENT[ending.status], **terminal_fields(ending, state))
         self.host.observe("terminal_event")
@@ -165,12 +167,12 @@ class Life:
 
 
 @contextmanager
-def _noted(losses: list[str]) -> Iterator[None]:
+def _noted(losses: list[str], meaning: str = "") -> Iterator[None]:
     """A step at the end of a run that must not keep the next ones from being made."""
     try:
         yield
     except (AttractorError, OSError) as error:
-        losses.append(str(error))
+        losses.append(f"{meaning}{error}")
 
 
 @dataclass(slots=True)

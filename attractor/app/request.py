@@ -188,8 +188,13 @@ def runnable_graph(text: bytes, name: str, extensions: Extensions) -> Graph:
     return graph
 
 
-# What a launcher, or a run that died before its manifest, may have left in the folder.
+# What a launcher, or a preflight, may have left in the folder.
 _HARMLESS = frozenset({"run.out", "run.lock", "run.pid", "run.pid.tmp", "preflight_report.json", "preflight.d"})
+# What an engine has written that died before its manifest, and so before there was a run. Beside its lock only: a
+# graph.dot of somebody else's is not ours to write over.
+_UNBEGUN = frozenset(
+    {"graph.dot", "run_config.json", "manifest.json", "preflight_report.json", "final.json", "modeldb.d"}
+)
 
 
 def check_unused(layout: Layout) -> None:
@@ -208,11 +213,15 @@ def check_unused(layout: Layout) -> None:
         )
     if root.exists() and not root.is_dir():
         raise RunDirectoryError(f"{root} is not a directory", hint="choose another --logs-root")
-    strangers = sorted(p.name for p in root.iterdir() if p.name not in _HARMLESS) if root.is_dir() else []
+    strangers = sorted(p.name for p in root.iterdir() if not _harmless(p.name, layout)) if root.is_dir() else []
     if strangers:
         raise RunDirectoryError(
             f"{root} is not empty (it holds {strangers[0]!r})", hint="choose a new folder as --logs-root"
         )
+
+
+def _harmless(name: str, layout: Layout) -> bool:
+    return name in _HARMLESS or (name.removesuffix(".tmp") in _UNBEGUN and layout.lock.exists())
 
 
 def _check_recordable(path: Path) -> None:

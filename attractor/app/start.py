@@ -27,7 +27,7 @@ from attractor.contracts import (
     Workspace,
 )
 from attractor.engine import Ending
-from attractor.errors import AttractorError
+from attractor.errors import AttractorError, CxdbError
 from attractor.graph import Graph
 from attractor.processes import StopRequest
 from attractor.rundir import (
@@ -70,12 +70,16 @@ def start_run(
     lock = acquire(plan.layout)
     try:
         check_unused(plan.layout)
+        with suppress(FileNotFoundError):
+            plan.layout.final.unlink()  # of a beginning that failed, in this folder
         preflight = probe_models(plan, preflight, environment, stop).require(plan)
         on_owned()
         try:
             life = _initialize(plan, preflight, environment, stop, on_events, observe, interviewer)
         except AttractorError as error:
             _fail_before_life(plan, error)
+            if isinstance(error, CxdbError) and error.hint is None:
+                error.hint = _after_cxdb(plan)
             raise
         return life.live()
     finally:
@@ -192,6 +196,13 @@ def initial_state(graph: Graph, manifest: Manifest) -> RunState:
         timestamp=manifest.start_time,
         context=initial_context(graph),
     )
+
+
+def _after_cxdb(plan: Plan) -> str:
+    """What to do about a CXDB that passed preflight and then went away."""
+    if plan.layout.manifest.exists():
+        return f"once CXDB is back: attractor resume --logs-root {plan.layout.root}"
+    return "once CXDB is back, give the same command again: nothing has run yet"
 
 
 def _fail_before_life(plan: Plan, error: AttractorError) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from attractor.app.detach import RESUME_WAIT_SECONDS, launch
 from attractor.app.inspect import RunStatus, RunView, newest_root, runs_in
-from attractor.contracts import Stop
+from attractor.contracts import NotReadable, Stop, read_json
 from attractor.errors import AttractorError, RunDirectoryError
 from attractor.rundir import load_checkpoint, make_directory, pretty_json, write_atomic
 
@@ -156,8 +156,8 @@ class Supervisor:
 
     def _read_notes(self) -> dict[str, Note]:
         """Of an earlier supervisor. Damaged notes only cost the counts."""
-        with suppress(OSError, msgspec.DecodeError):
-            return msgspec.json.decode((self.home / NOTES_NAME).read_bytes(), type=dict[str, Note])
+        with suppress(OSError, NotReadable):
+            return read_json((self.home / NOTES_NAME).read_bytes(), dict[str, Note])
         return {}
 
 

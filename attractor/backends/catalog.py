@@ -118,7 +118,7 @@ def load_catalog(path: Path) -> ModelCatalog:
         raise ConfigError(f"the model catalogue cannot be read: {error.strerror}", place=str(path)) from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"not JSON: {error.msg}", place=f"{path}:{error.lineno}:{error.colno}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of too many digits
         raise ConfigError(f"not JSON: {error}", place=str(path)) from error
     form, models = _models(data, path)
     found: dict[tuple[str, str], CatalogModel] = {}

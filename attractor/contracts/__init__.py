@@ -10,6 +10,7 @@ from attractor.contracts.agents import (
     SpendLimits,
     over_limit,
 )
+from attractor.contracts.decoding import NotReadable, read_json, readable
 from attractor.contracts.events import TERMINAL_EVENTS, EventName
 from attractor.contracts.outcome import FailureClass, Outcome, Status
 from attractor.contracts.parallel import (
@@ -71,6 +72,7 @@ __all__ = [
     "Finished",
     "Handler",
     "Interviewer",
+    "NotReadable",
     "Option",
     "Outcome",
     "ProbePolicy",
@@ -88,4 +90,6 @@ __all__ = [
     "Waiting",
     "Workspace",
     "over_limit",
+    "read_json",
+    "readable",
 ]

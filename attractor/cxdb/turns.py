@@ -15,13 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
-from attractor.contracts import EventName
+from attractor.contracts import EventName, NotReadable, read_json, readable
 from attractor.cxdb.bundle import FIELDS, PART_TAG, PREFIX, RUN_ID_TAG, SEQ_TAG, TYPE_VERSION
 
 Event = dict[str, Any]
 Origin = tuple[int, int]  # (event_seq, event_part): ordered as the turns are
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(dict[int, Any]).decode
+_decoder = msgspec.msgpack.Decoder(dict[int, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,11 @@ def origin_of(payload: bytes, facts: RunFacts) -> Origin | None:
     `NOTHING` for a turn of the run that the context was forked from.
     """
     try:
-        fields = _decode(payload)
+        fields = readable(_decoder.decode, payload)
         if facts.forked_from and fields[RUN_ID_TAG] == facts.forked_from:
             return NOTHING
         return (int(fields[SEQ_TAG]), int(fields[PART_TAG])) if fields[RUN_ID_TAG] == facts.run_id else None
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return None
 
 
@@ -100,8 +100,8 @@ def described(type_id: str, payload: bytes) -> tuple[str, dict[str, Any]]:
         return type_id, {}
     names = {tag: field for field, (tag, _) in FIELDS[name].items()} | {SEQ_TAG: "event_seq", PART_TAG: "event_part"}
     try:
-        return name, {names[tag]: value for tag, value in _decode(payload).items() if tag in names}
-    except (msgspec.DecodeError, TypeError):
+        return name, {names[tag]: value for tag, value in readable(_decoder.decode, payload).items() if tag in names}
+    except (TypeError, ValueError):
         return type_id, {}
 
 
@@ -182,9 +182,9 @@ def _agent_tool(event: Event) -> _Fields:
 def _json_object(arguments: str) -> str:
     """Arguments as the program told them: JSON, a command, or JSON that was cut."""
     try:
-        if isinstance(msgspec.json.decode(arguments), dict):
+        if isinstance(read_json(arguments), dict):
             return arguments
-    except msgspec.DecodeError:
+    except NotReadable:
         pass
     return msgspec.json.encode({"text": arguments}).decode()
 

@@ -27,6 +27,7 @@ from attractor.contracts import (
 )
 from attractor.engine.failure import POLICY, classify
 from attractor.engine.retry import retry_policy
+from attractor.errors import RecordsLost
 from attractor.graph import Edge, Graph, Node
 from attractor.processes import STAGE_TOKEN_VARIABLE
 from attractor.rundir import ArtifactStore, Layout, artifact_id_of, encode_json, write_atomic
@@ -142,6 +143,8 @@ class StageRunner:
         )
         try:
             outcome = self.handlers[node.handler_type].execute(stage)
+        except RecordsLost:
+            raise
         except Exception as error:  # spec 4.12: a handler's exception is a failed stage, never a crashed engine
             outcome = Outcome(Status.FAIL, failure_reason=f"{type(error).__name__}: {error}")
         if self.stop.requested and not outcome.status.is_success:

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 
 from attractor.contracts import BranchPlan, BranchResult, BranchRunner, FailureClass, Status
-from attractor.errors import AttractorError
+from attractor.errors import AttractorError, RecordsLost
 from attractor.processes import Cancellation
 
 
@@ -22,6 +22,7 @@ class BranchThreads:
     _running: dict[int, tuple[threading.Thread, Cancellation]] = field(default_factory=dict)
     _ended: SimpleQueue[tuple[int, BranchResult]] = field(default_factory=SimpleQueue)
     _wake: tuple[int, int] = (-1, -1)
+    lost: RecordsLost | None = None  # to be raised once all have ended
 
     def __enter__(self) -> BranchThreads:
         self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -76,6 +77,9 @@ class BranchThreads:
         started = time.monotonic()
         try:
             result = self.runner.run(plan, cancellation)
+        except RecordsLost as error:
+            self.lost = error
+            result = BranchResult(plan.child, Status.FAIL, error.brief, FailureClass.CANCELED, canceled=True)
         except Exception as error:  # git, a disk, a defect: this branch's failure, as a handler's is its stage's
             reason = error.brief if isinstance(error, AttractorError) else f"{type(error).__name__}: {error}"
             result = BranchResult(plan.child, Status.FAIL, reason, FailureClass.DETERMINISTIC)

@@ -54,6 +54,8 @@ class ManagerHandler:
         with BranchThreads(self.runner) as threads:
             watch = _Watch(stage, plan, threads)
             result, reason = (kept, "") if kept is not None else watch.run()
+        if threads.lost is not None:
+            raise threads.lost
         if stage.stop.requested:
             return Outcome(Status.FAIL, failure_reason=stage.stop.reason, failure_class=FailureClass.CANCELED)
         stage.emit(

@@ -48,6 +48,8 @@ class ParallelHandler:
             return Outcome(Status.FAIL, failure_reason=reason, failure_class=FailureClass.DETERMINISTIC)
         with BranchThreads(self.runner) as threads:
             results = _FanOut(stage, plans, threads).run()
+        if threads.lost is not None:
+            raise threads.lost
         if stage.stop.requested:
             return Outcome(Status.FAIL, failure_reason=stage.stop.reason, failure_class=FailureClass.CANCELED)
         outcome = join(results, *_policies(stage))
@@ -150,6 +152,8 @@ class _FanOut:
     def _end_where_decided(self) -> None:
         if self.stage.stop.requested:
             self._drop(self.stage.stop.reason)
+        elif self.threads.lost is not None:
+            self._drop(self.threads.lost.brief)
         elif self._left() <= 0 and not self._timed_out:
             self._timed_out = True
             self._drop(f"the fan-out ran out of time after {self.stage.timeout_seconds:g} s")

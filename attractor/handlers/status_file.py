@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from attractor.contracts import FailureClass, Outcome, Status
+from attractor.contracts import FailureClass, Outcome, Status, read_json
 
 MAX_BYTES = 1 << 20
 LEGACY_STATUS = {
@@ -52,10 +52,10 @@ def read_status_file(path: Path) -> Outcome | None:
 def parse_status(content: bytes, path: Path) -> Outcome:
     """The outcome in a status file's content; `path` is for messages."""
     try:
-        data = msgspec.json.decode(content, type=_StatusFile)
+        data = read_json(content, _StatusFile)
         status = Status(LEGACY_STATUS.get(data.outcome, data.outcome))
         failure_class = FailureClass(data.failure_class) if data.failure_class else None
-    except (msgspec.DecodeError, ValueError) as error:
+    except ValueError as error:
         return _invalid(path, str(error) if content.strip() else "it is empty")
     if status.is_success and failure_class is not None:
         return _invalid(path, f"it contradicts itself: outcome {data.outcome} with failure_class {data.failure_class}")

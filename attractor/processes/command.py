@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -96,7 +97,8 @@ def run_command(
     token = environment.get(STAGE_TOKEN_VARIABLE, "")
     try:
         if leader_note is not None:
-            note_leader(leader_note, process.pid)
+            with suppress(OSError):  # a second means, for after a crash: not worth failing a stage that is at work
+                note_leader(leader_note, process.pid)
         ended_by, verdict = _wait(process, started, limits, stop, heartbeat, watch)
     except BaseException:
         end_stage(process.pid, token, grace_seconds=0.0)

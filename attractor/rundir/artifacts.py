@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from attractor.contracts import ArtifactInfo
+from attractor.contracts import ArtifactInfo, NotReadable, read_json
 from attractor.errors import RunDirectoryError
 from attractor.rundir.files import encode_json, make_directory, write_atomic
 from attractor.rundir.layout import Layout
@@ -84,10 +84,10 @@ class ArtifactStore:
     def _read(self, artifact_id: str, kind: type[_H]) -> _H:
         path = self._path(artifact_id)
         try:
-            return msgspec.json.decode(path.read_bytes(), type=kind)
+            return read_json(path.read_bytes(), kind)
         except FileNotFoundError:
             raise KeyError(artifact_id) from None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, NotReadable) as error:
             raise RunDirectoryError(f"{path} cannot be read: {error}", hint="remove it, or restore it") from error
 
     def _path(self, artifact_id: str) -> Path:

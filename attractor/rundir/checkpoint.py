@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from attractor.contracts import Finished, Outcome, RunState
+from attractor.contracts import Finished, Outcome, RunState, readable
 from attractor.errors import RunDirectoryError
 from attractor.rundir.files import AppendLog, encode_json, write_atomic
 from attractor.rundir.layout import Layout
@@ -122,7 +122,7 @@ def load_checkpoint(layout: Layout) -> RunState:
     """
     path = layout.checkpoint
     try:
-        snapshot = _snapshot_decoder.decode(path.read_bytes())
+        snapshot = readable(_snapshot_decoder.decode, path.read_bytes())
         if snapshot.version != FORMAT_VERSION:
             raise _damaged(path, f"it has format version {snapshot.version}, this program reads {FORMAT_VERSION}")
         state = _state_of(snapshot)
@@ -131,7 +131,7 @@ def load_checkpoint(layout: Layout) -> RunState:
             f"there is no checkpoint: {path} does not exist",
             hint="a run that had not begun its first stage cannot be resumed: start it again under a new run id",
         ) from None
-    except (msgspec.DecodeError, KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     for step in _read_log(layout.checkpoint_log):
         if step.sequence <= state.sequence:
@@ -152,7 +152,7 @@ def _read_log(path: Path) -> list[Finished]:
     for number, line in enumerate(complete.splitlines(), start=1):
         try:
             steps.append(_decode_line(line))
-        except (msgspec.DecodeError, KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise _damaged(path, f"line {number}: {error}") from error
     return steps
 
@@ -203,7 +203,8 @@ def _state_of(snapshot: _Snapshot) -> RunState:
         timestamp=snapshot.timestamp,
         completed_nodes=snapshot.completed_nodes,
         node_outcomes={
-            node_id: Outcome.from_json(_outcome_decoder.decode(raw)) for node_id, raw in snapshot.node_outcomes.items()
+            node_id: Outcome.from_json(readable(_outcome_decoder.decode, raw))
+            for node_id, raw in snapshot.node_outcomes.items()
         },
         node_retries=snapshot.node_retries,
         node_visits=snapshot.node_visits,
@@ -229,7 +230,7 @@ def _encode_line(step: Finished) -> bytes:
 
 
 def _decode_line(line: bytes) -> Finished:
-    data = _line_decoder.decode(line)
+    data = readable(_line_decoder.decode, line)
     return Finished(
         sequence=data.sequence,
         node_id=data.node,

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from attractor.contracts import TERMINAL_EVENTS, EventName
+from attractor.contracts import TERMINAL_EVENTS, EventName, NotReadable, readable
 from attractor.errors import RunDirectoryError
 from attractor.rundir.files import AppendLog, encode_json, write_atomic
 from attractor.rundir.layout import Layout
@@ -115,10 +115,10 @@ def read_events(path: Path, *, after_seq: int = 0) -> Iterator[Event]:
             if not line.endswith(b"\n"):
                 return
             try:
-                event = _decode(line)
+                event = readable(_decode, line)
                 if event["seq"] > after_seq:
                     yield event
-            except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+            except (NotReadable, KeyError, TypeError) as error:
                 raise _no_event(f"{path}, line {number}", error) from error
 
 
@@ -144,8 +144,8 @@ def last_event(path: Path) -> Event | None:
     if not lines:
         return None
     try:
-        event = _decode(lines[-1])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        event = readable(_decode, lines[-1])
+    except NotReadable as error:
         raise _no_event(f"the last line of {path}", error) from error
     if not isinstance(event.get("seq"), int) or not isinstance(event.get("event"), str) or "ts" not in event:
         raise _no_event(f"the last line of {path}", "it lacks seq, ts or event")

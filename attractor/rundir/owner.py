@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from attractor.contracts import NotReadable, read_json
 from attractor.errors import RunDirectoryError
 from attractor.rundir.files import encode_json, write_atomic
 from attractor.rundir.layout import Layout
@@ -147,8 +148,8 @@ def is_held(layout: Layout) -> bool:
 def read_owner(layout: Layout) -> Owner | None:
     """The present or last owner as it wrote itself down; None where nothing readable is there."""
     try:
-        return msgspec.json.decode(layout.lock.read_bytes(), type=Owner)
-    except (OSError, msgspec.DecodeError):
+        return read_json(layout.lock.read_bytes(), Owner)
+    except (OSError, NotReadable):
         return None
 
 

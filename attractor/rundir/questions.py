@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from attractor.contracts import Answer, Question
+from attractor.contracts import Answer, NotReadable, Question, read_json
 from attractor.errors import RunDirectoryError
 from attractor.rundir.files import make_directory, pretty_json, sync_directory, write_atomic
 from attractor.rundir.layout import Layout
@@ -98,8 +96,8 @@ class QuestionPlace:
         except OSError as error:
             raise RunDirectoryError(f"cannot read {self.answer}: {error.strerror or error}") from error
         try:
-            return Answer.from_json(msgspec.json.decode(content, type=dict[str, Any]))
-        except msgspec.DecodeError as error:
+            return Answer.from_json(read_json(content, dict[str, Any]))
+        except NotReadable as error:
             if 0 <= age_seconds < WRITING_SECONDS:
                 return None
             self.reject(f'it is not JSON such as {{"value": "..."}}: {error}')
@@ -134,8 +132,8 @@ class QuestionPlace:
         return record[0] if record else None
 
     def _read_record(self) -> tuple[Question, str, bool] | None:
-        with suppress(OSError, msgspec.DecodeError, KeyError, ValueError, TypeError):
-            record = msgspec.json.decode(self.question.read_bytes(), type=dict[str, Any])
+        with suppress(OSError, KeyError, ValueError, TypeError):
+            record = read_json(self.question.read_bytes(), dict[str, Any])
             asked_at, waiting = record.pop("asked_at"), record.pop("waiting")
             return Question.from_json(record), asked_at, waiting
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from attractor.contracts import AgentSettings
+from attractor.contracts import AgentSettings, NotReadable, read_json
 from attractor.errors import RunDirectoryError
 from attractor.rundir.files import pretty_json, write_atomic
 from attractor.rundir.layout import Layout
@@ -92,8 +92,13 @@ def write_manifest(layout: Layout, manifest: Manifest) -> None:
 def read_manifest(layout: Layout) -> Manifest:
     """Raises RunDirectoryError where the folder is no run's, or its manifest is damaged."""
     try:
-        manifest = msgspec.json.decode(layout.manifest.read_bytes(), type=Manifest)
+        manifest = read_json(layout.manifest.read_bytes(), Manifest)
     except FileNotFoundError:
+        if layout.lock.exists():
+            raise RunDirectoryError(
+                f"the run in {layout.root} has not begun: it has no manifest.json",
+                hint="nothing is lost by giving the same `attractor run` command again",
+            ) from None
         raise RunDirectoryError(
             f"{layout.root} is not a run's directory: it has no manifest.json",
             hint="name the folder that `attractor run` printed as logs_root=, or see `attractor runs list`",
@@ -102,7 +107,7 @@ def read_manifest(layout: Layout) -> Manifest:
         raise RunDirectoryError(f"{layout.root} is not a directory") from None
     except OSError as error:
         raise RunDirectoryError(f"cannot read {layout.manifest}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except NotReadable as error:
         raise RunDirectoryError(
             f"the manifest is damaged: {layout.manifest}: {error}",
             hint="nothing was changed; restore the file from a backup",
@@ -129,12 +134,12 @@ def write_final(layouts: list[Layout], final: Final) -> None:
 def read_final(layout: Layout) -> Final | None:
     """None while there is none; RunDirectoryError where it is not what `write_final` writes."""
     try:
-        final = msgspec.json.decode(layout.final.read_bytes(), type=Final)
+        final = read_json(layout.final.read_bytes(), Final)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RunDirectoryError(f"cannot read {layout.final}: {error.strerror or error}") from error
-    except msgspec.DecodeError as error:
+    except NotReadable as error:
         raise _damaged_final(layout, str(error)) from error
     if final.status not in STATUSES:
         raise _damaged_final(layout, f"its status {final.status!r} is none of {', '.join(STATUSES)}")
