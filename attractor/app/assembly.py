@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.backends import ModelCatalog
-from attractor.contracts import BranchRunner, CrashObserver, Interviewer, RunState, Spend, Stop, Workspace
+from attractor.contracts import BranchRunner, CrashObserver, Interviewer, Redactor, RunState, Spend, Stop, Workspace
 from attractor.cxdb import Journal, NoJournal
 from attractor.engine import RestartFolders, RunLoop, StageRunner
 from attractor.errors import RunDirectoryError
@@ -83,6 +83,7 @@ def assemble(
         uniform=random.uniform,
         leader_note=parts.layout.leader_note,
         overspent=lambda: host.spend.over(policy.agents.limits),
+        redactor=Redactor(host.environment),
     )
     return RunLoop(
         graph=parts.graph,

@@ -33,6 +33,7 @@ from attractor.contracts import (
     BranchResult,
     EventName,
     FailureClass,
+    Redactor,
     RunState,
     Status,
     Stop,
@@ -114,7 +115,7 @@ class Branches:
         manifest, state, workspace = self._revive(layout) if begun else self._begin(plan, layout)
         self.host.spend.add(*_used(plan, state))  # in earlier lives
         graph = self._own_graph(layout) if plan.graph_file else self.graph
-        events = EventLog(layout, manifest.run_id)
+        events = EventLog(layout, manifest.run_id, redactor=Redactor(self.host.environment))
         history = read_history(layout) if events.seq else None  # a crash may have come right behind the checkpoint
         turns = open_branch_journal(manifest, self.owner, events, layout)
         try:

@@ -24,7 +24,16 @@ from attractor.app.request import runnable_graph
 from attractor.app.setup import forget_setup
 from attractor.app.shipping import reach_again, ship_pending, ship_rest
 from attractor.app.start import failed_final, initial_state
-from attractor.contracts import CrashObserver, EventName, FailureClass, Interviewer, RunState, Spend, Workspace
+from attractor.contracts import (
+    CrashObserver,
+    EventName,
+    FailureClass,
+    Interviewer,
+    Redactor,
+    RunState,
+    Spend,
+    Workspace,
+)
 from attractor.engine import Ending
 from attractor.errors import AttractorError, GraphError, RunDirectoryError
 from attractor.extensions import Extensions, installed_extensions
@@ -180,7 +189,7 @@ def _revive(
     host = replace(host, spend=Spend(state.context))
     _rerun_failed_node(graph, state, final, current)
     _keep_old_final(layout, current, history.resumes)
-    events = EventLog(layout, manifest.run_id)
+    events = EventLog(layout, manifest.run_id, redactor=Redactor(host.environment))
     on_events(events)
     if state.restart_count:
         events.mirror_into(current)

@@ -22,6 +22,7 @@ from attractor.contracts import (
     EventName,
     FailureClass,
     Interviewer,
+    Redactor,
     RunState,
     Spend,
     Workspace,
@@ -108,7 +109,7 @@ def _initialize(
     state = initial_state(plan.graph, manifest)
     CheckpointStore(layout).save(state, None)
     observe("first_checkpoint")
-    events = EventLog(layout, plan.run_id)
+    events = EventLog(layout, plan.run_id, redactor=Redactor(environment))
     on_events(events)
     turns = open_journal(manifest, peer, events, layout, fresh=True)
     asked = choose_interviewer(layout, interviewer, manifest.policy, plan.extensions)

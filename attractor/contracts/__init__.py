@@ -45,6 +45,7 @@ from attractor.contracts.questions import (
     QuestionType,
     Waiting,
 )
+from attractor.contracts.redaction import Redactor
 from attractor.contracts.state import Finished, RunState
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "ProviderSettings",
     "Question",
     "QuestionType",
+    "Redactor",
     "RunState",
     "Spend",
     "SpendLimits",

@@ -19,6 +19,7 @@ from attractor.contracts import (
     FailureClass,
     Handler,
     Outcome,
+    Redactor,
     RunState,
     StageRun,
     Status,
@@ -66,6 +67,7 @@ class StageRunner:
     uniform: Callable[[float, float], float]
     leader_note: Path
     overspent: Callable[[], str]
+    redactor: Redactor
 
     def settle(self, node: Node, state: RunState, layout: Layout, incoming: Edge | None = None) -> Settled:
         """Execute `node` until its outcome stands: success, a failure that may not be retried, or the last attempt."""
@@ -105,6 +107,7 @@ class StageRunner:
         self, node: Node, state: RunState, layout: Layout, attempt: int, max_attempts: int, visit: int
     ) -> Outcome:
         stage_dir = layout.stage(node.id)
+        self.redactor.tree(stage_dir)  # of an attempt that was never ended: its engine was killed
         prepare_stage_dir(stage_dir)
         self.events.emit(
             EventName.STAGE_ATTEMPT_START,
@@ -147,10 +150,21 @@ class StageRunner:
             raise
         except Exception as error:  # spec 4.12: a handler's exception is a failed stage, never a crashed engine
             outcome = Outcome(Status.FAIL, failure_reason=f"{type(error).__name__}: {error}")
+        outcome = self._redacted(outcome, stage_dir)
         if self.stop.requested and not outcome.status.is_success:
             return canceled(self.stop)
         updates = self._lightened(stage, outcome.context_updates)
         return replace(outcome, failure_class=classify(outcome), context_updates=updates)
+
+    def _redacted(self, outcome: Outcome, stage_dir: Path) -> Outcome:
+        """Without the values of secrets: a program may have printed them, and a message may repeat what it printed."""
+        self.redactor.tree(stage_dir)
+        return replace(
+            outcome,
+            failure_reason=self.redactor.text(outcome.failure_reason),
+            notes=self.redactor.text(outcome.notes),
+            context_updates=self.redactor.value(outcome.context_updates),
+        )
 
     def _lightened(self, stage: StageRun, updates: Mapping[str, Any]) -> Mapping[str, Any]:
         """The updates, with what is too large for the context kept as an artifact: the context is saved at every node,

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from attractor.contracts import TERMINAL_EVENTS, EventName, NotReadable, readable
+from attractor.contracts import TERMINAL_EVENTS, EventName, NotReadable, Redactor, readable
 from attractor.errors import RunDirectoryError
 from attractor.rundir.files import AppendLog, encode_json, write_atomic
 from attractor.rundir.layout import Layout
@@ -30,7 +30,15 @@ Event = dict[str, Any]
 class EventLog:
     """Appends events. One write a line, unbuffered: what was emitted survives the engine's death."""
 
-    def __init__(self, layout: Layout, run_id: str, *, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        run_id: str,
+        *,
+        now: Callable[[], datetime] | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        self._redactor = redactor or Redactor({})
         self._layout = layout
         self._run_id = run_id
         self._now = now or (lambda: datetime.now(UTC))
@@ -70,6 +78,9 @@ class EventLog:
         }
         record.update((key, value) for key, value in fields.items() if value is not None)
         line = encode_json(record)
+        if self._redactor.hits(line):
+            record = self._redactor.value(record)
+            line = encode_json(record)
         self._log.append(line + b"\n")
         self._seq = seq
         self._write_live(line, always=event in TERMINAL_EVENTS)
