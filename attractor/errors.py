@@ -125,8 +125,9 @@ class RunDirectoryError(AttractorError):
 
 
 class RecordsLost(RunDirectoryError):
-    """The records of a fan-out's branch, or of a child pipeline, cannot be written. The machine's trouble: it ends the
-    run in order, and is never a failure of the branch, whose work another life finishes."""
+    """The records of a fan-out's branch, or of a child pipeline, cannot be written or read. The machine's trouble: it
+    ends the run in order, and is never a failure of the branch, whose work another life finishes.
+    """
 
 
 # --- the remote peer ----------------------------------------------------------------------------------------

@@ -89,8 +89,8 @@ class Extensions:
         return validate_text(
             text,
             name,
-            transforms=tuple(self.transforms.values()),
-            extra_rules=self.rules,
+            transforms=tuple(_named(f"transform {name!r}", each) for name, each in self.transforms.items()),
+            extra_rules=tuple(_named_rule(rule) for rule in self.rules),
             handler_types=tuple(self.handlers),
         )
 
@@ -125,7 +125,16 @@ class Extensions:
     def check_handlers(self, graph: Graph) -> None:
         """Make the handler of each type that `graph` has of ours; ConfigError where that cannot be done."""
         for node_type in {node.handler_type for node in graph.nodes.values()} & self.handlers.keys():
-            self.handlers[node_type]()
+            try:
+                handler = self.handlers[node_type]()
+            except AttractorError:
+                raise
+            except Exception as error:  # whatever a foreign constructor does
+                raise ConfigError(
+                    f"the handler {node_type!r} cannot be made: {type(error).__name__}: {error}"
+                ) from error
+            if not callable(getattr(handler, "execute", None)):
+                raise ConfigError(f"the handler {node_type!r} is a {type(handler).__name__} without execute()")
 
     def interviewer(self, name: str) -> Interviewer:
         """Raises ConfigError for one that is not there."""
@@ -153,6 +162,35 @@ def installed_extensions() -> Extensions:
         interviewers={name: _factory(entry, "ask", "an Interviewer") for name, entry in found[INTERVIEWERS].items()},
         sources=sources,
     )
+
+
+def _named(what: str, transform: Transform) -> Transform:
+    """The transform, with what it raises told as its own."""
+
+    def apply(graph: Graph) -> Graph:
+        try:
+            result: object = transform(graph)
+        except AttractorError:
+            raise
+        except Exception as error:  # whatever foreign code does with a graph
+            raise ConfigError(f"the {what} failed: {type(error).__name__}: {error}") from error
+        if not isinstance(result, Graph):
+            raise ConfigError(f"the {what} returned a {type(result).__name__} in place of a Graph")
+        return result
+
+    return apply
+
+
+def _named_rule(rule: Rule) -> Rule:
+    def check(facts: Facts) -> Iterator[Finding]:
+        try:
+            yield from list(rule.check(facts))
+        except AttractorError:
+            raise
+        except Exception as error:  # whatever foreign code does with a graph
+            raise ConfigError(f"the lint rule {rule.id!r} failed: {type(error).__name__}: {error}") from error
+
+    return replace(rule, check=check)
 
 
 def _by_name(group: str) -> dict[str, EntryPoint]:

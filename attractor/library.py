@@ -75,13 +75,15 @@ def run(
 
     Paths may be relative to the working directory. `interviewer` asks people in place of the run's question files.
     `environment` (default: this process's) is what stages inherit and credentials are looked for in. `on_event` is
-    called in this thread, or in a branch's, with each event once it is in progress.ndjson; what it raises ends the run.
+    called in this thread with each event of the run once it is in progress.ndjson; what it raises ends the run. What
+    happens in branches is in logs of their own, below parallel.d/.
     `stop.request(signal.SIGTERM)`, from any thread, cancels.
 
     A run that fails is a result like any other: `result.final.status` is success, fail or canceled,
     `final.failure_reason` and `final.failure_class` say why. Raises AttractorError for what keeps it from beginning:
     GraphError, ConfigError, PreflightFailed, WorkspaceError, RunDirectoryError, CxdbError.
     """
+    _check_source(graph)
     if workdir is not None and git:
         raise UsageError("workdir goes with git=False", hint="with git, stages run in the run's own worktree")
     env = os.environ if environment is None else environment
@@ -142,8 +144,19 @@ def _known(extensions: Extensions | None) -> Extensions:
     return installed_extensions() if extensions is None else extensions
 
 
+def _check_source(graph: object) -> None:
+    if isinstance(graph, Graph):
+        raise UsageError(
+            "a parsed graph cannot be run: a run keeps the text it was begun with",
+            hint="pass the file as a Path, or the DOT text as a str",
+        )
+    if isinstance(graph, str) and "{" not in graph:
+        raise UsageError(f"{graph!r:.80} is no DOT text", hint="pass a file as a Path: attractor.run(Path(...))")
+
+
 def _read(graph: str | Path) -> tuple[str | bytes, str]:
     if isinstance(graph, str):
+        _check_source(graph)
         return graph, TEXT_NAME
     try:
         return graph.read_bytes(), str(graph)

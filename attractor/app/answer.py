@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.app.inspect import RunStatus, RunView, view_run
+from attractor.app.inspect import RunStatus, RunView, refuse_branch, view_run
 from attractor.app.interviews import person, timestamp
 from attractor.contracts import Answer, AnswerKind, Option, Question, QuestionType
 from attractor.errors import RunDirectoryError, UsageError
@@ -38,6 +38,7 @@ def answer_question(logs_root: Path, words: Sequence[str], text: str | None) -> 
     where the question is not there or not open any more, saying who answered what.
     """
     view = view_run(logs_root)
+    refuse_branch(view.manifest)
     question, value = _resolve(view, words, text)
     free = question.type is QuestionType.FREEFORM
     if free and value and text:

@@ -7,6 +7,7 @@ finishes it is `branch_result.json`; until that is there, a later life of the en
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -100,9 +101,7 @@ class Branches:
         except FileNotFoundError:
             return None
         except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise RunDirectoryError(
-                f"{place} is damaged: {error}", hint="remove it to run that branch again"
-            ) from error
+            raise RecordsLost(f"{place} is damaged: {error}", hint="remove it to run that branch again") from error
         self.host.spend.add(result.tokens, result.cost_usd)  # an earlier life's
         return result
 
@@ -206,6 +205,7 @@ class Branches:
             start_time=rfc3339(datetime.now(UTC)),
             logs_root=str(layout.root),
             worktree=str(layout.worktree) if with_git else owner.worktree,
+            branch_of=owner.branch_of or owner.logs_root,
             base_sha=plan.base_sha,
             run_branch=branch if with_git else "",
             cxdb=msgspec.structs.replace(cxdb, context_id="") if cxdb else None,
@@ -288,6 +288,13 @@ def _run_guarded(loop: RunLoop) -> Ending:
         return Ending("fail", f"the branch cannot go on: {error}", FailureClass.DETERMINISTIC)
 
 
+def _number(score: object) -> float:
+    try:
+        return float(score) if isinstance(score, int | float) else 0.0
+    except OverflowError:  # an integer of hundreds of digits: the best there can be, or the worst
+        return math.inf if isinstance(score, int) and score > 0 else -math.inf
+
+
 def _used(plan: BranchPlan, state: RunState) -> tuple[int, float]:
     """Tokens and US dollars that the branch alone has used."""
     tokens = state.context.get(USAGE_TOKENS, 0) - plan.context.get(USAGE_TOKENS, 0)
@@ -309,7 +316,7 @@ def _result(plan: BranchPlan, manifest: Manifest, state: RunState, ending: Endin
         failure_class=ending.failure_class,
         canceled=ending.status == "canceled",
         notes=last.notes if last else "",
-        score=float(score) if isinstance(score, int | float) else 0.0,
+        score=_number(score),
         branch=manifest.run_branch,
         base_sha=plan.base_sha,
         head_sha=state.commit_sha if manifest.run_branch else "",

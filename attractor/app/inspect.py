@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from attractor.contracts import TERMINAL_EVENTS, USAGE_COST, USAGE_TOKENS
+from attractor.contracts import TERMINAL_EVENTS, USAGE_COST, USAGE_TOKENS, EventName
 from attractor.errors import RunDirectoryError
 from attractor.human import answer_command
 from attractor.rundir import (
@@ -56,6 +56,8 @@ class RunView:
     @property
     def advice(self) -> str:
         """The command that would move things on; '' where none is called for."""
+        if self.manifest.branch_of:
+            return view_run(Path(self.manifest.branch_of)).advice
         if self.status in (RunStatus.CRASHED, RunStatus.FAIL, RunStatus.CANCELED):
             return f"attractor resume --logs-root {self.layout.root}"
         return ""
@@ -134,10 +136,40 @@ class RunView:
         }
 
 
+def refuse_branch(manifest: Manifest) -> None:
+    """Raise RunDirectoryError for the folder of a branch, or of a child pipeline: it has no life of its own, and what
+    is done to it would be done to its run.
+    """
+    if manifest.branch_of:
+        raise RunDirectoryError(
+            f"{manifest.logs_root} is a part of the run in {manifest.branch_of}, not a run",
+            hint=f"name the run: --logs-root {manifest.branch_of}",
+        )
+
+
+def _view_branch(layout: Layout, manifest: Manifest) -> RunView:
+    """A branch, or a child pipeline: it has ended, or it is as its run is."""
+    newest = last_event(layout.progress)
+    owner = view_run(Path(manifest.branch_of))
+    status = _ENDED.get(newest["event"]) if newest else None
+    if status is None:
+        status = owner.status if owner.status in (RunStatus.RUNNING, RunStatus.CRASHED) else RunStatus.CANCELED
+    return RunView(manifest, layout, status, owner.owner, None, newest)
+
+
+_ENDED = {
+    EventName.RUN_COMPLETED.value: RunStatus.SUCCESS,
+    EventName.RUN_FAILED.value: RunStatus.FAIL,
+    EventName.RUN_CANCELED.value: RunStatus.CANCELED,
+}
+
+
 def view_run(logs_root: Path) -> RunView:
     """Raises RunDirectoryError where the folder is no run's."""
     layout = Layout(logs_root)
     manifest = read_manifest(layout)
+    if manifest.branch_of:
+        return _view_branch(layout, manifest)
     # Held before final: an engine that ends between the two looks finished, never crashed.
     held = is_held(layout)
     final = read_final(layout)

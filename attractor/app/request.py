@@ -16,7 +16,7 @@ from attractor.errors import ConfigError, GraphError, RunDirectoryError, UsageEr
 from attractor.extensions import Extensions, installed_extensions
 from attractor.graph import Graph
 from attractor.handlers import HANDLER_TYPES
-from attractor.rundir import Layout, living_owner, runs_home
+from attractor.rundir import Layout, living_owner, read_regular, runs_home
 from attractor.workspace import (
     RepositoryFacts,
     check_branch_free,
@@ -26,6 +26,8 @@ from attractor.workspace import (
     new_run_id,
     run_branch,
 )
+
+MAX_GRAPH_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def _graph_text(request: RunRequest) -> tuple[bytes, str]:
 
 def read_graph_file(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, MAX_GRAPH_BYTES)
     except OSError as error:
         raise UsageError(f"cannot read the graph {path}: {error.strerror or error}") from error
 

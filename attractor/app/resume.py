@@ -16,7 +16,7 @@ import msgspec
 
 from attractor.app.assembly import Host
 from attractor.app.history import History, read_history, started_fields, tell_resumed
-from attractor.app.inspect import checkpointed_commit, newest_root
+from attractor.app.inspect import checkpointed_commit, newest_root, refuse_branch
 from attractor.app.interviews import choose_interviewer
 from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, final_of
 from attractor.app.peers import open_journal
@@ -77,6 +77,7 @@ def resume_run(
     """
     layout = Layout(logs_root)
     manifest = read_manifest(layout)
+    refuse_branch(manifest)
     _check_moved(layout, manifest)
     lock = acquire(layout)
     try:

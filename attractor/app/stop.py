@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attractor.app.inspect import RunStatus, checkpointed_commit, newest_root, view_run
+from attractor.app.inspect import RunStatus, checkpointed_commit, newest_root, refuse_branch, view_run
 from attractor.contracts import FailureClass
 from attractor.errors import RunDirectoryError
 from attractor.processes import end_run
@@ -44,7 +44,7 @@ def stop_run(logs_root: Path, *, grace_seconds: float, force: bool) -> Stopped:
     Raises RunDirectoryError where it does not end in time and `force` is off.
     """
     layout = Layout(logs_root)
-    view_run(logs_root)  # is it a run at all
+    refuse_branch(view_run(logs_root).manifest)
     owner = living_owner(layout)
     if owner is None:
         owner = _wait_for_owner(layout)

@@ -79,9 +79,12 @@ class _Round:
         self._works = (view_run(owner.root) if owner is not None else self.view).status is RunStatus.RUNNING
 
     def graph_text(self) -> bytes:
-        """The run's own copy of its graph."""
+        """The run's own copy of its graph; a fan-out's branch has its run's, or its child pipeline's."""
+        top = _owner_of(self.base) or self.base
+        folders = [self.base.root, *(parent for parent in self.base.root.parents if parent.is_relative_to(top.root))]
+        holder = next((Layout(place) for place in folders if Layout(place).graph.exists()), self.base)
         try:
-            return self.base.graph.read_bytes()
+            return holder.graph.read_bytes()
         except OSError as error:
             raise RunDirectoryError(
                 f"cannot read the run's graph: {self.base.graph}: {error.strerror or error}",

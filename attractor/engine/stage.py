@@ -145,10 +145,11 @@ class StageRunner:
             briefing=_steering(stage_dir),
         )
         try:
-            outcome = self.handlers[node.handler_type].execute(stage)
+            outcome = _checked(self.handlers[node.handler_type].execute(stage))
         except RecordsLost:
             raise
-        except Exception as error:  # spec 4.12: a handler's exception is a failed stage, never a crashed engine
+        except (Exception, SystemExit) as error:
+            # Spec 4.12: what a handler raises is a failed stage, never a crashed engine.
             outcome = Outcome(Status.FAIL, failure_reason=f"{type(error).__name__}: {error}")
         outcome = self._redacted(outcome, stage_dir)
         if self.stop.requested and not outcome.status.is_success:
@@ -233,6 +234,18 @@ class StageRunner:
         """An event of a handler's own, shipped at once: a stage may run for hours."""
         self.events.emit(event, **fields)
         self.turns.flush()
+
+
+def _checked(outcome: object) -> Outcome:
+    """What a handler has returned, where it is what records can hold. Raises TypeError."""
+    if not isinstance(outcome, Outcome) or not isinstance(outcome.status, Status):
+        raise TypeError(f"the handler returned {outcome!r:.80}, which is no Outcome with a Status")
+    try:
+        encode_json(outcome.to_json())
+        encode_json(outcome.context_updates)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"the handler's outcome cannot be recorded: {error}") from error
+    return outcome
 
 
 def _is_large(value: Any) -> bool:

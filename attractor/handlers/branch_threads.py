@@ -80,7 +80,7 @@ class BranchThreads:
         except RecordsLost as error:
             self.lost = error
             result = BranchResult(plan.child, Status.FAIL, error.brief, FailureClass.CANCELED, canceled=True)
-        except Exception as error:  # git, a disk, a defect: this branch's failure, as a handler's is its stage's
+        except BaseException as error:  # git, a disk, a defect: this branch's failure, as a handler's is its stage's
             reason = error.brief if isinstance(error, AttractorError) else f"{type(error).__name__}: {error}"
             result = BranchResult(plan.child, Status.FAIL, reason, FailureClass.DETERMINISTIC)
         took_ms = round((time.monotonic() - started) * 1000, 1)

@@ -36,7 +36,7 @@ class FanInHandler:
     def execute(self, stage: StageRun) -> Outcome:
         results = [BranchResult.from_json(data) for data in stage.context.get(PARALLEL_RESULTS) or ()]
         if not results:
-            return _failed("there are no parallel results to choose from: no fan-out has run before this fan-in")
+            return _failed("there are no parallel results to choose from: no fan-out has run branches for this fan-in")
         good = [result for result in results if result.status.is_success and not result.canceled]
         if not good:
             return all_failed([result for result in results if not result.canceled] or results)
@@ -93,8 +93,12 @@ def briefing(results: Sequence[BranchResult]) -> str:
 def _named(outcome: Outcome, good: Sequence[BranchResult]) -> BranchResult | None:
     """The candidate an agent's answer names: as label, as context value, or as the next node."""
     answers = [outcome.preferred_label, outcome.context_updates.get(FAN_IN_BEST_ID), *outcome.suggested_next_ids]
-    by_id = {result.child.casefold(): result for result in good}
-    return next((by_id[name] for name in (str(a).strip().casefold() for a in answers if a) if name in by_id), None)
+    for answer in (str(each).strip() for each in answers if each):
+        for same in (str, str.casefold):  # as it is written; else, where that is one candidate only, in any case
+            found = [result for result in good if same(result.child) == same(answer)]
+            if len(found) == 1:
+                return found[0]
+    return None
 
 
 def _failed(reason: str) -> Outcome:

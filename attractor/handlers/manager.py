@@ -42,11 +42,15 @@ class ManagerHandler:
     """Runs `stack.manager_loop` nodes."""
 
     runner: BranchRunner
+    # What earlier attempts of a visit have used: their contexts are given up, what they cost is not.
+    _used: dict[tuple[str, int, int], tuple[int, float]] = field(default_factory=dict)
 
     def execute(self, stage: StageRun) -> Outcome:
         written = stage.node.text("stack.child_dotfile") or stage.graph.text("stack.child_dotfile")
         if not written:
             return _failed("it has no child pipeline: neither the node nor the graph has stack.child_dotfile")
+        if not (stage.worktree / written).resolve().is_relative_to(stage.worktree.resolve()):
+            return _failed(f"stack.child_dotfile={written!r} leads out of the repository: name a file in it")
         plan = self._plan(stage, stage.worktree / written)
         kept = self.runner.finished(plan)
         if kept is None and not stage.node.boolean("stack.child_autostart", True):
@@ -71,7 +75,19 @@ class ManagerHandler:
         outcome = watch.judge(result, reason)
         if outcome.status.is_success:
             self._take_over(stage, result)
-        return replace(outcome, context_updates={**_facts(result, watch.seen), **_usage(stage, result)})
+        return replace(outcome, context_updates={**_facts(result, watch.seen), **self._usage(stage, result)})
+
+    def _usage(self, stage: StageRun, result: BranchResult) -> dict[str, Any]:
+        """The run's sums with what the children of all attempts have used."""
+        key = stage.node.id, stage.restart_count, stage.visit
+        tokens, cost = self._used.get(key, (0, 0.0))
+        self._used[key] = tokens, cost = tokens + result.tokens, cost + result.cost_usd
+        if not tokens and not cost:
+            return {}
+        return {
+            USAGE_TOKENS: stage.context.get(USAGE_TOKENS, 0) + tokens,
+            USAGE_COST: round(stage.context.get(USAGE_COST, 0.0) + cost, 6),
+        }
 
     def _plan(self, stage: StageRun, graph_file: Path) -> BranchPlan:
         pass_name = f"r{stage.restart_count}.{stage.visit}" if stage.restart_count else str(stage.visit)
@@ -239,15 +255,6 @@ def _facts(result: BranchResult, seen: Telemetry) -> dict[str, Any]:
         "stack.child.status": status,
         "stack.child.outcome": result.status.value,
         "stack.child.logs_root": result.logs_root,
-    }
-
-
-def _usage(stage: StageRun, result: BranchResult) -> dict[str, Any]:
-    if not result.tokens and not result.cost_usd:
-        return {}
-    return {
-        USAGE_TOKENS: stage.context.get(USAGE_TOKENS, 0) + result.tokens,
-        USAGE_COST: round(stage.context.get(USAGE_COST, 0.0) + result.cost_usd, 6),
     }
 
 

@@ -45,7 +45,11 @@ class ParallelHandler:
         plans = self._plans(stage)
         if not plans:
             reason = "no branch to run: the fan-out has no edge whose condition holds"
-            return Outcome(Status.FAIL, failure_reason=reason, failure_class=FailureClass.DETERMINISTIC)
+            # An earlier pass's results are not this one's: the fan-in must find none.
+            none: dict[str, Any] = {PARALLEL_RESULTS: []}
+            return Outcome(
+                Status.FAIL, failure_reason=reason, failure_class=FailureClass.DETERMINISTIC, context_updates=none
+            )
         with BranchThreads(self.runner) as threads:
             results = _FanOut(stage, plans, threads).run()
         if threads.lost is not None:

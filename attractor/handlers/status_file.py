@@ -17,6 +17,8 @@ import msgspec
 from attractor.contracts import FailureClass, Outcome, Status, read_json
 
 MAX_BYTES = 1 << 20
+# Sums and results that the engine keeps in the context: a stage that set them could lift a limit.
+ENGINE_KEYS = ("usage.", "internal.", "parallel.results", "stack.child.")
 LEGACY_STATUS = {
     "ok": "success",
     "pass": "success",
@@ -62,11 +64,14 @@ def parse_status(content: bytes, path: Path) -> Outcome:
     notes = data.notes
     if data.outcome in LEGACY_STATUS:
         notes = f"{notes} (outcome {data.outcome!r} was read as {status.value!r})".strip()
+    updates = {key: value for key, value in data.context_updates.items() if not key.startswith(ENGINE_KEYS)}
+    if ignored := sorted(data.context_updates.keys() - updates.keys()):
+        notes = f"{notes} (ignored, as the engine's own: {', '.join(ignored)})".strip()
     return Outcome(
         status,
         preferred_label=data.preferred_label,
         suggested_next_ids=tuple(data.suggested_next_ids),
-        context_updates=data.context_updates,
+        context_updates=updates,
         notes=notes,
         failure_reason=data.failure_reason,
         failure_class=failure_class,

@@ -128,7 +128,10 @@ def _session(leader_pid: int) -> list[int]:
 def _end(pids: Iterable[int], grace_seconds: float) -> tuple[int, ...]:
     import psutil
 
-    spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    try:
+        spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    except psutil.Error as error:
+        raise OSError(f"the ancestors of this process cannot be looked up: {error.__cause__ or error}") from error
     processes = []
     for pid in dict.fromkeys(pids):
         with suppress(psutil.Error):

@@ -4,7 +4,7 @@ from attractor.rundir.artifacts import ArtifactStore, artifact_id_of
 from attractor.rundir.branches import branch_layouts, leader_notes, owned_branches
 from attractor.rundir.checkpoint import CheckpointStore, load_checkpoint
 from attractor.rundir.events import Event, EventLog, last_event, read_events, rfc3339
-from attractor.rundir.files import encode_json, make_directory, pretty_json, write_atomic
+from attractor.rundir.files import encode_json, make_directory, pretty_json, read_regular, write_atomic
 from attractor.rundir.layout import Layout
 from attractor.rundir.owner import (
     Owner,
@@ -65,6 +65,7 @@ __all__ = [
     "read_final",
     "read_manifest",
     "read_owner",
+    "read_regular",
     "rfc3339",
     "runs_home",
     "write_atomic",

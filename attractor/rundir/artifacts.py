@@ -6,6 +6,7 @@ person, find them all. An id is a file's name; storing under it again replaces w
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from attractor.rundir.layout import Layout
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 _UNUSABLE = re.compile(r"[^A-Za-z0-9_.+-]")
 _SUFFIX = ".json"
+MAX_ID_CHARACTERS = 200
 
 
 class _Header(msgspec.Struct):
@@ -97,5 +99,10 @@ class ArtifactStore:
 
 
 def artifact_id_of(*parts: object) -> str:
-    """An id made of a few words, whatever characters they have."""
-    return _UNUSABLE.sub("_", "-".join(str(part) for part in parts))[:200].lstrip(".+-") or "_"
+    """An id made of a few words, whatever characters they have; different words make different ids."""
+    words = "-".join(str(part) for part in parts)
+    usable = _UNUSABLE.sub("_", words).lstrip(".+-")
+    if usable == words and len(usable) <= MAX_ID_CHARACTERS and usable:
+        return usable
+    digest = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{usable[: MAX_ID_CHARACTERS - 13] or '_'}-{digest}"

@@ -5,7 +5,9 @@ Knows nothing of what the files mean.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -146,6 +148,18 @@ def _translated(path: Path) -> Iterator[None]:
             f"cannot write {path}: {error.strerror or error}",
             hint="the run can be resumed once the cause is gone: check disk space, quota and permissions",
         ) from error
+
+
+def read_regular(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
+    """A file's content. OSError for what is no regular file (a pipe would be waited for) and for one that is larger."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    with os.fdopen(fd, "rb") as stream:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        if facts.st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"it is larger than {most_bytes} bytes", str(path))
+        return stream.read()
 
 
 def make_directory(path: Path) -> None:

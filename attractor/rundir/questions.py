@@ -19,10 +19,11 @@ from typing import Any
 
 from attractor.contracts import Answer, NotReadable, Question, read_json
 from attractor.errors import RunDirectoryError
-from attractor.rundir.files import make_directory, pretty_json, sync_directory, write_atomic
+from attractor.rundir.files import make_directory, pretty_json, read_regular, sync_directory, write_atomic
 from attractor.rundir.layout import Layout
 
 NAME_LENGTH = 200
+MAX_ANSWER_BYTES = 1 << 20
 # An answer.json that is no JSON may be one that somebody is writing by hand: so long it is looked at again.
 WRITING_SECONDS = 1.0
 LOOK_SECONDS = 0.02
@@ -89,12 +90,13 @@ class QuestionPlace:
     def read_answer(self) -> Answer | None:
         """The answer that is there, None while there is none. One that is no answer is rejected."""
         try:
-            content = self.answer.read_bytes()
+            content = read_regular(self.answer, MAX_ANSWER_BYTES, follow=False)
             age_seconds = time.time() - self.answer.stat().st_mtime
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise RunDirectoryError(f"cannot read {self.answer}: {error.strerror or error}") from error
+            self.reject(f"it cannot be read: {error.strerror or error}")
+            return None
         try:
             return Answer.from_json(read_json(content, dict[str, Any]))
         except NotReadable as error:

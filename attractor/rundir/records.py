@@ -37,6 +37,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a run that never changes. All paths are absolute; '' or None means "none".
 
     `token` marks the environment of every process the run starts, so that what outlives a crash can be found.
+    `branch_of`: the logs root of the run that this branch, or child pipeline, is a part of.
     `extensions`: what the run depends on beside the engine, such as `transform NAME`, and where that came from.
     """
 
@@ -56,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     engine_version: str
     extensions: dict[str, str] = {}
+    branch_of: str = ""
 
 
 class Final(msgspec.Struct, frozen=True, kw_only=True):

@@ -242,7 +242,7 @@ def test_without_git_branches_share_the_folder(repo: Path, tmp_path: Path) -> No
 
 def test_a_fan_in_without_a_fan_out_says_so(repo: Path) -> None:
     ran = run(repo, "pick [shape=tripleoctagon] start -> pick -> exit")
-    assert "no fan-out has run before this fan-in" in ran.json("final.json")["failure_reason"]
+    assert "no fan-out has run branches for this fan-in" in ran.json("final.json")["failure_reason"]
 
 
 def test_a_fan_in_reached_again_takes_nothing_over_twice(repo: Path) -> None:
