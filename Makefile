@@ -10,16 +10,20 @@ ENGINE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix prove agents test check lint format types docs bench venv clean
+.PHONY: help matrix prove crash agents test check lint format types docs bench venv clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
 
 matrix: .venv/.ready ## Run the guardrail matrix and its teeth; reports/ has what it found. K='expr' picks cases, ENGINE='cmd' another engine
 	@$(PY) -P -m harness matrix -n $(JOBS) $(if $(K),-k "$(K)") $(if $(ENGINE),--engine "$(ENGINE)",$(if $(K),,--prove-short)) $(ARGS)
+	@$(if $(K)$(ENGINE),:,$(PY) -P -m harness crash --short)
 
 prove: .venv/.ready ## Show for every guardrail that its rows turn red when the original bug is put back
 	@$(PY) -P -m harness prove -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
+
+crash: .venv/.ready ## Kill the engine at every durable step, resume, compare; reports/crash/ has the table. ARGS=--short for a sample
+	@$(PY) -P -m harness crash $(if $(ENGINE),--engine "$(ENGINE)") $(ARGS)
 
 agents: .venv/.ready ## Install the open-source agent programs into .agents/, for the rows with real agents; needs Node.js
 	@$(PY) -P -m harness.agents

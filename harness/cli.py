@@ -18,16 +18,20 @@ USAGE = 2
 
 
 class _LazyGroup(click.Group):
-    """Knows `bench`, `cxdb` and `provider` by name and imports them only when they are asked for."""
+    """Knows `bench`, `crash`, `cxdb` and `provider` by name and imports them only when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "bench", "cxdb", "provider"])
+        return sorted([*super().list_commands(ctx), "bench", "crash", "cxdb", "provider"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "bench":
             from harness.bench.command import bench_command
 
             return bench_command
+        if cmd_name == "crash":
+            from harness.crash.command import crash_command
+
+            return crash_command
         if cmd_name == "cxdb":
             from harness.cxdb.command import cxdb_command
 
