@@ -72,6 +72,8 @@ from attractor.workspace import (
 
 # A CXDB that is away must not hold up every branch: progress.ndjson has what it lacks.
 SETTLE_SECONDS = 0.5
+MAX_NESTING = 10
+MAX_NAME_BYTES = 240  # of 255: git adds a suffix while it writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ class Branches:
 
     def _manifest(self, plan: BranchPlan, layout: Layout) -> Manifest:
         owner = self.owner
+        _check_nesting(plan)
         with_git = bool(owner.repo_path)
         branch = parallel_branch(self.prefix, self.run_id, plan.fan, plan.pass_name, plan.child)
         cxdb = owner.cxdb
@@ -246,6 +249,22 @@ class Branches:
             write_atomic(parts.layout.branch_result, pretty_json(result.to_json()))
             self.host.observe("branch_finished")
         return result
+
+
+def _check_nesting(plan: BranchPlan) -> None:
+    """Names of nested fan-outs hold all that they are in: git and file systems end a name at 255 bytes."""
+    depth = plan.fan.count(NESTING) // 3 + 1
+    if depth > MAX_NESTING:
+        raise RunDirectoryError(
+            f"fan-outs and child pipelines are nested more than {MAX_NESTING} deep: {plan.fan[:80]}...",
+            hint="does a child pipeline name itself, or one above it, as its child?",
+        )
+    longest = max(len(plan.fan.encode()), len(plan.child.encode()))
+    if longest > MAX_NAME_BYTES:
+        raise RunDirectoryError(
+            f"the ids of the nested fan-outs are too long together: {longest} bytes, {MAX_NAME_BYTES} fit in a name",
+            hint="give the nodes of the outer fan-outs shorter ids",
+        )
 
 
 def _place(plan: BranchPlan) -> Layout:

@@ -12,7 +12,7 @@ attributes.
 from enum import StrEnum
 from typing import NamedTuple
 
-from attractor.graph.values import parse_boolean, parse_duration, parse_integer, parse_number
+from attractor.graph.values import parse_boolean, parse_duration, parse_integer, parse_list, parse_number
 
 __all__ = [
     "ATTRIBUTES",
@@ -65,6 +65,7 @@ _OURS = "engine"
 CONTEXT_FIDELITY_MODES = ("full", "truncate", "compact", "summary:low", "summary:medium", "summary:high")
 _EFFORTS = ("low", "medium", "high")
 _RETRY_POLICIES = ("none", "standard", "aggressive", "linear", "patient")
+_ACTIONS = ("observe", "steer", "wait")  # spec 4.11
 _JOIN_POLICIES = ("wait_all", "first_success")
 _QUESTION_TYPES = ("yes_no", "multiple_choice", "freeform", "confirmation")
 _ERROR_POLICIES = ("continue", "fail_fast", "ignore")
@@ -137,7 +138,7 @@ _ROWS = (
     _Row("manager.poll_interval", _N, _DURATION, "45s", "4.11", "Pause between looks at the child"),
     _Row("manager.max_cycles", _N, ValueType.POSITIVE, "1000", "4.11", "Looks at the child before giving up"),
     _Row("manager.stop_condition", _N, _TEXT, "", "4.11", "Condition that ends the supervision"),
-    _Row("manager.actions", _N, ValueType.LIST, "observe,wait", "4.11", "What the manager does in a cycle"),
+    _Row("manager.actions", _N, ValueType.LIST, "observe,wait", "4.11", "What the manager does in a cycle", _ACTIONS),
     _Row("manager.steer_cooldown", _N, _DURATION, "", "4.11", "Shortest time between two interventions"),
     _Row("stack.child_autostart", _N, _BOOL, "true", "4.11", "Start the child pipeline with the manager"),
     _Row("stack.child_dotfile", _N, _TEXT, "", "4.11", "Child pipeline of this manager"),
@@ -206,6 +207,8 @@ def value_problem(spec: AttributeSpec, text: str) -> str | None:
         return None
     if spec.type is ValueType.CHOICE:
         return None if text.strip() in spec.choices else f"one of {', '.join(spec.choices)}"
+    if spec.type is ValueType.LIST and spec.choices:
+        return None if set(parse_list(text)) <= set(spec.choices) else f"a list of {', '.join(spec.choices)}"
     return None if _fits(spec.type, text) else _TYPE_EXAMPLES[spec.type]
 
 

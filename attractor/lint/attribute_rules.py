@@ -34,7 +34,7 @@ _GRAPHVIZ_SHAPES = frozenset(_SHAPE_NAMES.split())
 def attribute_type(facts: Facts) -> Iterator[Finding]:
     for scope, key in facts.owners:
         spec = attribute_spec(scope, key)
-        if spec is None or spec.type in (ValueType.TEXT, ValueType.LIST):
+        if spec is None or (spec.type in (ValueType.TEXT, ValueType.LIST) and not spec.choices):
             continue
         for place in facts.places(scope, key):
             needed = value_problem(spec, place.attribute.text)

@@ -317,3 +317,32 @@ def test_signals_are_left_to_the_program(repo: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     run(repo, "start -> exit")
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_child_that_names_itself_is_ended_after_a_few(repo: Path, git: Git) -> None:
+    child = (
+        "digraph { start [shape=Mdiamond] exit [shape=Msquare] again "
+        '[shape=house, "stack.child_dotfile"="child.dot", "manager.poll_interval"="10ms"] start -> again -> exit }'
+    )
+    commit(repo, git, child_dot=child)
+    ran = run(repo, 'boss [shape=house, "stack.child_dotfile"="child.dot"] start -> boss -> exit')
+    assert "nested more than 10 deep" in ran.json("final.json")["failure_reason"]
+
+
+def test_ids_that_are_too_long_together_are_told(repo: Path) -> None:
+    outer, inner = "o" * 120, "i" * 120
+    body = (
+        f"{outer} [shape=component] {inner} [shape=component] meet [shape=tripleoctagon] pick [shape=tripleoctagon] "
+        f"x b start -> {outer} {outer} -> {inner} {inner} -> x -> meet {inner} -> b -> meet meet -> pick pick -> exit"
+    )
+    ran = run(repo, body)
+    assert "too long together" in ran.json("final.json")["failure_reason"]
+
+
+def test_an_action_that_a_manager_does_not_have_is_found_before_the_run() -> None:
+    text = (
+        "digraph { start [shape=Mdiamond] exit [shape=Msquare] start -> m -> exit "
+        'm [shape=house, "stack.child_dotfile"="c.dot", "manager.actions"="observe,stear"] }'
+    )
+    said = [finding.message for finding in attractor.validate(text).diagnostics]
+    assert any("manager.actions" in message for message in said), said
