@@ -1,8 +1,9 @@
 """Fixtures shared by the engine's tests: real repositories, and an environment that is nobody's."""
 
 import os
+import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pygit2
@@ -10,6 +11,14 @@ import pytest
 from pygit2.enums import ConfigLevel
 
 Git = Callable[..., str]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hang_ups_are_felt() -> Iterator[None]:
+    """Under nohup, what tests start would ignore SIGHUP too, and tests of a hang-up would wait in vain."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(autouse=True)
