@@ -37,6 +37,7 @@ _LIBRARY_ERRORS = (pygit2.GitError, KeyError, OSError, ValueError)
 _ERRORS = (*_LIBRARY_ERRORS, WorkspaceError)
 # Seconds before the second, third ... try: whoever holds a lock or is in the middle of a write gets time to finish.
 _PAUSES = (0.0, 0.01, 0.05, 0.2)
+_VANISHED_TRIES, _VANISHED_PAUSE = 40, 0.02
 _WITHOUT_COMMIT = re.compile(r"'(?P<folder>.*?)/?' does not have a commit checked out")
 _NODE_TRAILER = re.compile(r"^Attractor-Node: (.+)$", re.MULTILINE)
 _T = TypeVar("_T")
@@ -188,7 +189,11 @@ class GitWorkspace:
             link.write(f"gitdir: {self._git_dir}\n")
 
     def _persistently(self, act: Callable[[], _T]) -> _T:
-        """Try a few times. A lock still held then was left by a git that a stage's end has killed."""
+        """Try a few times. A lock still held then was left by a git that a stage's end has killed.
+
+        A file that is gone between being seen and being read costs a try. However many come and go, each try has the
+        same good chance: so there are many.
+        """
         for pause in _PAUSES:
             try:
                 return act()
@@ -196,6 +201,13 @@ class GitWorkspace:
                 time.sleep(pause)
         for name in ("index.lock", "HEAD.lock"):
             (self._git_dir / name).unlink(missing_ok=True)
+        for _ in range(_VANISHED_TRIES):
+            try:
+                return act()
+            except _ERRORS as error:
+                if "No such file" not in str(error):
+                    raise
+                time.sleep(_VANISHED_PAUSE)
         return act()
 
     def _explained(self, node_id: str, said: str) -> WorkspaceError:
