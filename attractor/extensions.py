@@ -89,10 +89,51 @@ class Extensions:
         return validate_text(
             text,
             name,
-            transforms=tuple(_named(f"transform {name!r}", each) for name, each in self.transforms.items()),
-            extra_rules=tuple(_named_rule(rule) for rule in self.rules),
+            transforms=self.guarded_transforms(),
+            extra_rules=tuple(self._guarded_rule(rule) for rule in self.rules),
             handler_types=tuple(self.handlers),
         )
+
+    def guarded_transforms(self) -> tuple[Transform, ...]:
+        """The transforms in order; what one raises, or returns that is no graph, is a ConfigError that names it."""
+        return tuple(self._guarded_transform(name, transform) for name, transform in self.transforms.items())
+
+    def _guarded_transform(self, name: str, transform: Transform) -> Transform:
+        def apply(graph: Graph) -> Graph:
+            result: object = self._guarded("transform", name, lambda: transform(graph))
+            if not isinstance(result, Graph):
+                raise self._broken("transform", name, f"returned a {type(result).__name__} in place of a Graph")
+            return result
+
+        return apply
+
+    def _guarded_rule(self, rule: Rule) -> Rule:
+        def check(facts: Facts) -> Iterator[Finding]:
+            yield from self._guarded("lint rule", rule.id, lambda: list(rule.check(facts)))
+
+        return replace(rule, check=check)
+
+    def _guarded(self, kind: str, name: str, act: Callable[[], _T], how: str = "failed") -> _T:
+        try:
+            return act()
+        except AttractorError:
+            raise
+        except Exception as error:  # whatever foreign code does
+            raise self._broken(kind, name, f"{how}: {type(error).__name__}: {error}") from error
+
+    def _broken(self, kind: str, name: str, how: str, hint: str | None = None) -> ConfigError:
+        source = self._from(f"{kind.removeprefix('lint ')} {name}")
+        return ConfigError(
+            f"the {kind} {name!r}{source} {how}",
+            hint=hint or ("mend it, or uninstall the distribution" if source else "it is this program's own: mend it"),
+        )
+
+    def _made(self, kind: str, name: str, maker: Callable[[], _T], method: str) -> _T:
+        made = self._guarded(kind, name, maker, "cannot be made")
+        if not callable(getattr(made, method, None)):
+            how = f"makes no {kind.capitalize()}: a {type(made).__name__} has no {method}()"
+            raise self._broken(kind, name, how, f"an object without {method}() cannot be one")
+        return made
 
     def used_by(self, graph: Graph, interviewer: str = "") -> dict[str, str]:
         """What a run of this graph depends on: `transform NAME`, `handler TYPE`, `interviewer NAME` -> its source."""
@@ -122,26 +163,21 @@ class Extensions:
         kept = {name: transform for name, transform in self.transforms.items() if f"transform {name}" in recorded}
         return replace(self, transforms=kept)
 
+    def handler(self, node_type: str) -> Handler:
+        """A new handler of one of `handlers`. Raises ConfigError where it cannot be made."""
+        return self._made("handler", node_type, self.handlers[node_type], "execute")
+
     def check_handlers(self, graph: Graph) -> None:
         """Make the handler of each type that `graph` has of ours; ConfigError where that cannot be done."""
         for node_type in {node.handler_type for node in graph.nodes.values()} & self.handlers.keys():
-            try:
-                handler = self.handlers[node_type]()
-            except AttractorError:
-                raise
-            except Exception as error:  # whatever a foreign constructor does
-                raise ConfigError(
-                    f"the handler {node_type!r} cannot be made: {type(error).__name__}: {error}"
-                ) from error
-            if not callable(getattr(handler, "execute", None)):
-                raise ConfigError(f"the handler {node_type!r} is a {type(handler).__name__} without execute()")
+            self.handler(node_type)
 
     def interviewer(self, name: str) -> Interviewer:
-        """Raises ConfigError for one that is not there."""
+        """Raises ConfigError for one that is not there, or cannot be made."""
         if name not in self.interviewers:
             known = ", ".join(sorted(self.interviewers)) or "none is installed"
             raise ConfigError(f"there is no interviewer {name!r}", hint=f"known are: {known}")
-        return self.interviewers[name]()
+        return self._made("interviewer", name, self.interviewers[name], "ask")
 
 
 def installed_extensions() -> Extensions:
@@ -156,41 +192,12 @@ def installed_extensions() -> Extensions:
             sources[f"rule {rule.id}"] = _source(entry)
             rules.append(rule)
     return Extensions(
-        handlers={name: _factory(entry, "execute", "a Handler") for name, entry in found[HANDLERS].items()},
+        handlers={name: _factory(entry) for name, entry in found[HANDLERS].items()},
         transforms={name: _transform(entry) for name, entry in found[TRANSFORMS].items()},
         rules=tuple(rules),
-        interviewers={name: _factory(entry, "ask", "an Interviewer") for name, entry in found[INTERVIEWERS].items()},
+        interviewers={name: _factory(entry) for name, entry in found[INTERVIEWERS].items()},
         sources=sources,
     )
-
-
-def _named(what: str, transform: Transform) -> Transform:
-    """The transform, with what it raises told as its own."""
-
-    def apply(graph: Graph) -> Graph:
-        try:
-            result: object = transform(graph)
-        except AttractorError:
-            raise
-        except Exception as error:  # whatever foreign code does with a graph
-            raise ConfigError(f"the {what} failed: {type(error).__name__}: {error}") from error
-        if not isinstance(result, Graph):
-            raise ConfigError(f"the {what} returned a {type(result).__name__} in place of a Graph")
-        return result
-
-    return apply
-
-
-def _named_rule(rule: Rule) -> Rule:
-    def check(facts: Facts) -> Iterator[Finding]:
-        try:
-            yield from list(rule.check(facts))
-        except AttractorError:
-            raise
-        except Exception as error:  # whatever foreign code does with a graph
-            raise ConfigError(f"the lint rule {rule.id!r} failed: {type(error).__name__}: {error}") from error
-
-    return replace(rule, check=check)
 
 
 def _by_name(group: str) -> dict[str, EntryPoint]:
@@ -224,32 +231,17 @@ def _broken(entry: EntryPoint, what: str) -> ConfigError:
     )
 
 
-def _factory(entry: EntryPoint, method: str, what: str) -> Callable[[], Any]:
-    def make() -> Any:
-        maker = _load(entry)
-        try:
-            made = maker()
-        except Exception as error:  # whatever a foreign constructor does
-            raise _broken(entry, f"cannot be made: {type(error).__name__}: {error}") from error
-        if not callable(getattr(made, method, None)):
-            raise _broken(entry, f"makes no {what.split()[-1]}: a {type(made).__name__} has no {method}()")
-        return made
-
-    return make
+def _factory(entry: EntryPoint) -> Callable[[], Any]:
+    """Imported when something is made by it, not for every look at a graph."""
+    return lambda: _load(entry)()
 
 
 def _transform(entry: EntryPoint) -> Transform:
-    transform = _load(entry)
-    if not callable(transform):
-        raise _broken(entry, f"is no transform: a {type(transform).__name__} cannot be called")
-
-    def apply(graph: Graph) -> Graph:
-        result = _guarded(entry, lambda: transform(graph))
-        if not isinstance(result, Graph):
-            raise _broken(entry, f"returned a {type(result).__name__} in place of a Graph")
-        return result
-
-    return apply
+    loaded = _load(entry)
+    if not callable(loaded):
+        raise _broken(entry, f"is no transform: a {type(loaded).__name__} cannot be called")
+    transform: Transform = loaded
+    return transform
 
 
 def _rules(entry: EntryPoint) -> list[Rule]:
@@ -258,20 +250,4 @@ def _rules(entry: EntryPoint) -> list[Rule]:
     for rule in rules:
         if not isinstance(rule, Rule):
             raise _broken(entry, f"is no lint rule: it has a {type(rule).__name__}")
-    return [_guarded_rule(entry, rule) for rule in rules]
-
-
-def _guarded_rule(entry: EntryPoint, rule: Rule) -> Rule:
-    def check(facts: Facts) -> Iterator[Finding]:
-        yield from _guarded(entry, lambda: list(rule.check(facts)))
-
-    return replace(rule, check=check)
-
-
-def _guarded(entry: EntryPoint, act: Callable[[], _T]) -> _T:
-    try:
-        return act()
-    except AttractorError:
-        raise
-    except Exception as error:  # whatever foreign code does with a graph
-        raise _broken(entry, f"failed: {type(error).__name__}: {error}") from error
+    return rules

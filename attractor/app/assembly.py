@@ -69,7 +69,7 @@ def assemble(
     home = Path(host.environment.get("HOME") or "/")
     handlers = handlers_for(policy.agents, catalog, home, branches, host.interviewer, host.spend)
     types = {node.handler_type for node in parts.graph.nodes.values()}
-    handlers |= {name: make() for name, make in host.extensions.handlers.items() if name in types}
+    handlers |= {name: host.extensions.handler(name) for name in host.extensions.handlers if name in types}
     stages = StageRunner(
         graph=parts.graph,
         handlers=handlers,

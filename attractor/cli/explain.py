@@ -57,7 +57,7 @@ def explain(graph_path: str, node_id: str, config: str | None, as_json: bool) ->
 def _readable(name: str) -> Graph:
     """The graph, also with findings of the linter: they are often why somebody asks. Not with what was not read."""
     graph, problems, is_whole = read_graph_text(
-        read_graph(name), name, transforms=tuple(installed_extensions().transforms.values())
+        read_graph(name), name, transforms=installed_extensions().guarded_transforms()
     )
     errors = tuple(problem for problem in problems if problem.severity is Severity.ERROR)
     if graph is None or errors or not is_whole:

@@ -7,14 +7,13 @@ folder, or a gigabyte.
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from attractor.contracts import FailureClass, Outcome, Status, read_json
+from attractor.rundir import read_regular
 
 MAX_BYTES = 1 << 20
 # Sums and results that the engine keeps in the context: a stage that set them could lift a limit.
@@ -43,11 +42,11 @@ class _StatusFile(msgspec.Struct, forbid_unknown_fields=True):
 def read_status_file(path: Path) -> Outcome | None:
     """The outcome a program wrote, a failure that names what is wrong with the file, or None without a file."""
     try:
-        content = _read_regular(path)
+        content = read_regular(path, MAX_BYTES, follow=False)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        return _invalid(path, str(error))
+    except OSError as error:
+        return _invalid(path, error.strerror or str(error))
     return parse_status(content, path)
 
 
@@ -76,17 +75,6 @@ def parse_status(content: bytes, path: Path) -> Outcome:
         failure_reason=data.failure_reason,
         failure_class=failure_class,
     )
-
-
-def _read_regular(path: Path) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as stream:
-        facts = os.fstat(stream.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise ValueError("it is not a regular file")
-        if facts.st_size > MAX_BYTES:
-            raise ValueError(f"it is larger than {MAX_BYTES} bytes")
-        return stream.read()
 
 
 def _invalid(path: Path, why: str) -> Outcome:
