@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,3 +94,13 @@ def killed_in_stage(
 
 def resume(root: Path, **options: Any) -> Ran:
     return Ran(resume_run(root, environment=os.environ, stop=StopRequest(), **options))
+
+
+def until_there(path: Path, seconds: float = 30.0) -> Path:
+    """Wait until another process has made a file, within a bound: for those that nobody can tell when."""
+    pause = threading.Event()
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} was not made within {seconds:g} s"
+        pause.wait(0.02)
+    return path

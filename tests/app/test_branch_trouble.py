@@ -17,16 +17,11 @@ from attractor.app import RunStatus, answer_question, resume_run, stop_run, view
 from attractor.errors import ConfigError, RunDirectoryError, UsageError
 from attractor.processes import StopRequest
 from attractor.rundir import artifact_id_of
-from tests.app.runs import Ran, killed_in_stage, resume, run
-from tests.app.test_agents import CODEX_OK, NODE, STATUS, Agents
-from tests.app.test_parallel import fan, results
+from tests.app.agents import CODEX_OK, NODE, STATUS, Agents
+from tests.app.fan_outs import fan, results
+from tests.app.runs import Ran, killed_in_stage, resume, run, until_there
 
 Git = Callable[..., str]
-
-
-@pytest.fixture
-def agents(repo: Path) -> Agents:
-    return Agents(repo)
 
 
 def commit(repo: Path, git: Git, **files: str) -> None:
@@ -54,22 +49,13 @@ def at_work(repo: Path) -> Iterator[Path]:
     process = subprocess.Popen([*call, "--run-id", "r1", "--quiet"], cwd=repo, stdout=subprocess.DEVNULL)
     try:
         for child in "ab":
-            wait_for(root / f"parallel.d/fan/1/{child}/ready")
+            until_there(root / f"parallel.d/fan/1/{child}/ready")
         yield root
         (root / "go").touch()
         assert process.wait(30) == 0
     finally:
         process.kill()
         process.wait()
-
-
-def wait_for(path: Path) -> None:
-    deadline = threading.Event()
-    for _ in range(1500):
-        if path.exists():
-            return
-        deadline.wait(0.02)
-    raise AssertionError(f"{path} did not come")
 
 
 def test_a_branchs_folder_is_no_run_to_resume_stop_or_answer(at_work: Path) -> None:
@@ -170,7 +156,7 @@ def test_an_answer_that_is_a_pipe_or_a_link_is_rejected_and_the_gate_stays_open(
         """Waits until the pipe is put aside, then answers as a person would."""
 
         def __call__(self) -> None:
-            wait_for(repo.parent / "logs/questions.d/ask/rejected.1.json")
+            until_there(repo.parent / "logs/questions.d/ask/rejected.1.json")
             answer_question(repo.parent / "logs", ["ask", "A"], None)
 
     thread = threading.Thread(target=Answers())

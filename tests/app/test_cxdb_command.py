@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,8 @@ from click.testing import CliRunner, Result
 from attractor.cli.main import attractor
 from attractor.cxdb import CxdbConnection
 from harness.cxdb.embedded import EmbeddedCxdb
+from tests.app.fan_outs import AB
 from tests.app.runs import Ran, run
-from tests.app.test_parallel import AB
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedCxdb]:
-    with EmbeddedCxdb(tmp_path / "cxdb") as running:
-        yield running
-
-
-@pytest.fixture
-def config(server: EmbeddedCxdb, tmp_path: Path) -> Path:
-    place = tmp_path / "run.yaml"
-    place.write_text(f"cxdb: {{binary_addr: '{server.binary_addr}', http_base_url: '{server.http_base_url}'}}\n")
-    return place
 
 
 @pytest.fixture

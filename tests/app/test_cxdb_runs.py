@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,6 @@ from harness.cxdb.reader import read_turns
 from tests.app.runs import Ran, request, resume, run
 
 GATE = "echo > ../../ready; read x < ../../go; true"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedCxdb]:
-    with EmbeddedCxdb(tmp_path / "cxdb") as running:
-        yield running
-
-
-@pytest.fixture
-def config(server: EmbeddedCxdb, tmp_path: Path) -> Path:
-    path = tmp_path / "run.yaml"
-    path.write_text(f"cxdb: {{binary_addr: '{server.binary_addr}', http_base_url: '{server.http_base_url}'}}\n")
-    return path
 
 
 def during(repo: Path, action: object) -> threading.Thread:

@@ -15,8 +15,8 @@ from attractor.app import plan_run, start_run
 from attractor.graph import load_graph_text
 from attractor.lint import validate_text
 from attractor.processes import StopRequest
+from tests.app.agents import CODEX_OK, STATUS, Agents
 from tests.app.runs import Ran, request, run
-from tests.app.test_agents import CODEX_OK, STATUS, Agents
 
 SMOKE = """
 digraph greeter {

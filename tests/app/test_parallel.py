@@ -7,38 +7,22 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from attractor.app import find_run, prune_run, view_run
 from attractor.errors import PreflightFailed
 from attractor.processes import StopRequest
-from tests.app.runs import Ran, killed_in_stage, resume, run
+from tests.app.fan_outs import AB, fan, results
+from tests.app.runs import killed_in_stage, resume, run
 from tests.processes.living import living
 
 Git = Callable[..., str]
-FAN = "fan [shape=component%s] pick [shape=tripleoctagon] start -> fan pick -> exit "
 PREFIX = "attractor/run/parallel/r1"
-
-
-def fan(body: str, attributes: str = "") -> str:
-    return FAN % (f", {attributes}" if attributes else "") + body
 
 
 def branches(repo: Path, git: Git) -> list[str]:
     return git(repo, "for-each-ref", "--format=%(refname:short)", "refs/heads/").splitlines()
-
-
-def results(ran: Ran) -> dict[str, dict[str, Any]]:
-    return {result["id"]: result for result in ran.json("fan/parallel_results.json")}
-
-
-AB = fan("""
-  a [tool_command="pwd > where.txt; echo a > a.txt"] a2 [tool_command="echo 2 >> a.txt"]
-  b [tool_command="echo b > b.txt"]
-  fan -> a -> a2 -> pick fan -> b -> pick
-""")
 
 
 def test_each_branch_has_a_worktree_a_git_branch_and_records_of_its_own(repo: Path, git: Git) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from attractor.contracts import Redactor
 from attractor.contracts.redaction import BLOCK_BYTES
+from tests.app.agents import CODEX_OK, NODE, STATUS, Agents
 from tests.app.runs import killed_in_stage, resume, run
-from tests.app.test_agents import CODEX_OK, NODE, STATUS, Agents
 
 CANARY = 'canary-4711-"quoted"'
 
@@ -49,11 +49,6 @@ def test_what_an_agent_says_and_reports_is_looked_through(agents: Agents, monkey
     redacted = "[redacted OPENAI_API_KEY]"
     assert ran.json("checkpoint.json")["context"]["k"] == [redacted, {redacted: 1}]
     assert holders(ran.root) == []
-
-
-@pytest.fixture
-def agents(repo: Path) -> Agents:
-    return Agents(repo)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 
 from attractor.app import plan_run, resume_run, start_run
 from attractor.processes import StopRequest
+from tests.app.agents import Agents, codex_fails
 from tests.app.runs import Ran, request
-from tests.app.test_agents import Agents, codex_fails
 
 TALKS = """\
 last=""; for word in "$@"; do [ "$before" = resume ] && last=$word; before=$word; done

@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
+from tests.app.runs import until_there
 from tests.extensions.conftest import ROOT, Attractor
 
 GRAPH = ROOT / "examples" / "extension" / "review.dot"
@@ -16,16 +16,6 @@ GRAPH = ROOT / "examples" / "extension" / "review.dot"
 def run_review(attractor: Attractor, logs: Path, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
     options = ("--no-cxdb", "--run-id", "r1", "--logs-root", logs, "--interviewer", "example.letterbox", *more)
     return attractor("run", "--graph", GRAPH, *options, **variables)
-
-
-def until_written(path: Path) -> str:
-    """What a file holds, once it holds a whole line."""
-    pause = threading.Event()
-    for _ in range(1500):
-        if path.exists() and path.read_text().endswith("\n"):
-            return path.read_text()
-        pause.wait(0.02)
-    raise AssertionError(f"{path} was not written")
 
 
 def test_a_run_with_a_handler_a_transform_and_an_interviewer_of_the_package(
@@ -115,10 +105,10 @@ def test_an_interviewer_that_gives_no_answer_fails_closed(
 def test_the_program_that_asks_is_ended_with_the_run(attractor: Attractor, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     asks = tmp_path / "asks.sh"
-    asks.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 300\n")
+    asks.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 300\n")
     asks.chmod(0o755)
     run_review(attractor, logs, "--detach", EXAMPLE_LETTERBOX=str(asks))
-    pid = int(until_written(tmp_path / "pid"))
+    pid = int(until_there(tmp_path / "pid").read_text())
     assert attractor("stop", "--logs-root", logs).returncode == 0
     assert json.loads((logs / "final.json").read_text())["status"] == "canceled"
     with pytest.raises(ProcessLookupError):
