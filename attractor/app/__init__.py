@@ -25,7 +25,7 @@ from attractor.app.preflight import Check, Preflight, preflight_only
 from attractor.app.prune import prune_run
 from attractor.app.request import Plan, RunRequest, plan_run
 from attractor.app.resume import resume_run
-from attractor.app.shipping import Flushed, RecordedContext, flush_run, recorded_contexts
+from attractor.app.shipping import Flushed, RecordedContext, flush_run, newest_turns, recorded_contexts
 from attractor.app.start import start_run
 from attractor.app.stop import Stopped, stop_run
 from attractor.app.supervise import SupervisePolicy, Supervisor
@@ -59,6 +59,7 @@ __all__ = [
     "latest_run",
     "launch",
     "make_directory",
+    "newest_turns",
     "plan_run",
     "preflight_only",
     "prune_run",

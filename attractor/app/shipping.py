@@ -130,6 +130,14 @@ def recorded_contexts(logs_root: Path) -> Iterator[RecordedContext]:
         yield _recorded(branch, read_manifest(branch), path, read_manifest(owner).run_id)
 
 
+def newest_turns(logs_root: Path, count: int) -> list[StoredTurn]:
+    """The newest turns of a run's own context, oldest first. Raises CxdbError, UsageError."""
+    manifest = _with_cxdb(Layout(logs_root))
+    cxdb = manifest.cxdb
+    assert cxdb is not None
+    return _turns(cxdb.binary_addr, int(cxdb.context_id), manifest.run_id, count) or []
+
+
 def _with_cxdb(layout: Layout) -> Manifest:
     manifest = read_manifest(layout)
     if manifest.cxdb is None:
@@ -143,7 +151,7 @@ def _recorded(layout: Layout, manifest: Manifest, path: str, forked_from: str) -
     if not cxdb.context_id:
         return RecordedContext(path, "", cxdb.binary_addr, (), ("it has no context: CXDB was away when it began",))
     facts = RunFacts(manifest.run_id, cxdb.context_id, "", forked_from=forked_from)
-    turns = _all_turns(cxdb.binary_addr, int(cxdb.context_id), manifest.run_id)
+    turns = _turns(cxdb.binary_addr, int(cxdb.context_id), manifest.run_id)
     if turns is None:
         missing = f"CXDB does not know context {cxdb.context_id}: was it restarted? Real ones forget everything"
         return RecordedContext(path, cxdb.context_id, cxdb.binary_addr, (), (missing,))
@@ -151,12 +159,11 @@ def _recorded(layout: Layout, manifest: Manifest, path: str, forked_from: str) -
     return RecordedContext(path, cxdb.context_id, cxdb.binary_addr, tuple(turns), tuple(problems))
 
 
-def _all_turns(address: str, context_id: int, run_id: str) -> list[StoredTurn] | None:
-    """None for a context that the server does not know: it closes the connection then."""
+def _turns(address: str, context_id: int, run_id: str, count: int | None = None) -> list[StoredTurn] | None:
+    """The newest `count`, or all. None for a context that the server does not know: it closes the connection then."""
     connection = CxdbConnection(address, client_tag=f"attractor/{run_id}")
     try:
-        depth = connection.head(context_id).depth
-        return connection.last_turns(context_id, depth + 1)
+        return connection.last_turns(context_id, count or connection.head(context_id).depth + 1)
     except CxdbOutcomeUnknown:
         if connection.ended_by_peer:
             return None

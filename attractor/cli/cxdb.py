@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from attractor.app import RecordedContext, RunStatus, flush_run, latest_run, recorded_contexts, view_run
+from attractor.app import RecordedContext, RunStatus, flush_run, latest_run, newest_turns, recorded_contexts, view_run
 from attractor.cli.paths import absolute
 from attractor.cxdb import StoredTurn, described
 from attractor.errors import UsageError
@@ -69,11 +69,11 @@ def tail(logs_root: str | None, latest: bool, count: int, follow: bool, as_json:
     newest = 0
     while True:
         running = view_run(root).status is RunStatus.RUNNING
-        context = next(recorded_contexts(root))
-        for turn in context.turns[-count:]:
+        turns = newest_turns(root, count)
+        for turn in turns:
             if turn.turn_id > newest:
                 click.echo(json.dumps(_turn(turn)) if as_json else _line(turn))
-        newest = context.turns[-1].turn_id if context.turns else newest
+        newest = turns[-1].turn_id if turns else newest
         if not (follow and running):
             return 0
         count = max(count, 1000)

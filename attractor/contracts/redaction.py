@@ -61,8 +61,8 @@ class Redactor:
         return any(value in data for value, _ in self._bytes)
 
     def tree(self, folder: Path) -> None:
-        """Look through all files of a folder, without following links. One that cannot be rewritten is emptied: better
-        no record than one with a secret in it.
+        """Look through all files of a folder, without following links. One that cannot be written back whole (a full
+        disk) stays empty: better no record than one with a secret in it.
         """
         if not self._bytes:
             return
@@ -78,18 +78,21 @@ class Redactor:
             try:
                 facts = os.fstat(fd)
                 if stat.S_ISREG(facts.st_mode) and facts.st_size:
-                    self._clean(fd, facts.st_size)
+                    self._clean(fd)
             finally:
                 os.close(fd)
 
-    def _clean(self, fd: int, size: int) -> None:
+    def _clean(self, fd: int) -> None:
         if not self._found_in(fd):
             return
-        cleaned = os.pread(fd, size, 0)
+        with open(fd, "rb", closefd=False) as stream:
+            stream.seek(0)
+            cleaned = stream.read()
         for value, instead in self._bytes:
             cleaned = cleaned.replace(value, instead)
         os.ftruncate(fd, 0)
         with open(fd, "wb", closefd=False) as stream:
+            stream.seek(0)
             stream.write(cleaned)
 
     def _found_in(self, fd: int) -> bool:

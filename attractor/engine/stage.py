@@ -242,7 +242,6 @@ def _checked(outcome: object) -> Outcome:
         raise TypeError(f"the handler returned {outcome!r:.80}, which is no Outcome with a Status")
     try:
         encode_json(outcome.to_json())
-        encode_json(outcome.context_updates)
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"the handler's outcome cannot be recorded: {error}") from error
     return outcome

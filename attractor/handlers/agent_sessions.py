@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attractor.backends import Usage
-from attractor.contracts import StageRun
+from attractor.contracts import Redactor, StageRun
 from attractor.graph import FULL, fidelity_along, thread_along, uses_full
 from attractor.handlers.agent_home import make_private
 
@@ -56,6 +56,7 @@ class Threads:
             name = hashlib.sha256(key.encode()).hexdigest()[:16]
             place = stage.stage_dir.parent / THREADS / f"{name}-{stage.visit}-{stage.attempt}-{stage.node.id}"
             copy_session(stage.stage_dir / "agent-home", place, paths)
+            Redactor(stage.environment).tree(place)  # the stage's own files are looked through when it has ended
             older = self._sessions.get((stage.restart_count, key))
             self._sessions[stage.restart_count, key] = AgentSession(provider, session_id, place, usage)
             if older is not None and older.files != place:

@@ -132,6 +132,16 @@ def test_a_link_an_agent_has_left_in_its_session_is_not_followed(agents: Agents)
     assert not [path for path in kept if path.is_symlink() or path.name == "pipe"]
 
 
+def test_a_session_that_is_carried_on_keeps_no_secret(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_TOKEN", "canary-4711")
+    agents.program("openai", f'{TALKS}echo canary-4711 >> "$CODEX_HOME/sessions/2026/talk.jsonl"\n')
+    ran = agents.run(graph("a b start -> a -> b -> exit", default_fidelity="full", thread_id="one"))
+    assert starts(agents) == ["a new", "b a-session"]
+    holders = [path for path in ran.root.rglob("*") if path.is_file() and b"canary-4711" in path.read_bytes()]
+    assert holders == []
+    assert any(b"[redacted DEPLOY_TOKEN]" in path.read_bytes() for path in ran.root.glob("threads.d/*/.codex/*/*/*"))
+
+
 def test_behind_a_resume_the_first_stage_begins_anew_with_a_summary_and_the_next_go_on(agents: Agents) -> None:
     (agents.folder / "run.json").write_text(json.dumps(agents.config))
     body = 'a b c d t [shape=parallelogram, tool_command="test -e ../go"] start -> a -> b -> t -> c -> d -> exit'
