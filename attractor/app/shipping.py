@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from attractor.app.inspect import newest_root
+from attractor.app.inspect import newest_root, refuse_branch
 from attractor.app.peers import CxdbPeer, Shipped, connect_cxdb, open_journal, settle
 from attractor.cxdb import CxdbConnection, Origin, RunFacts, StoredTurn, origin_of, turns_of
 from attractor.errors import CxdbError, CxdbOutcomeUnknown, CxdbUnreachable, UsageError
@@ -140,6 +140,7 @@ def newest_turns(logs_root: Path, count: int) -> list[StoredTurn]:
 
 def _with_cxdb(layout: Layout) -> Manifest:
     manifest = read_manifest(layout)
+    refuse_branch(manifest)
     if manifest.cxdb is None:
         raise UsageError(f"the run {manifest.run_id} was begun without CXDB: there is nothing of it there")
     return manifest

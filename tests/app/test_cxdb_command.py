@@ -111,6 +111,12 @@ def test_a_run_without_cxdb_says_so(repo: Path) -> None:
         assert "was begun without CXDB" in str(done.exception)
 
 
+def test_a_branch_is_shown_with_its_run_and_not_alone(ran: Ran) -> None:
+    for command in ("show", "check", "flush", "tail"):
+        done = call(command, "--logs-root", ran.root / "parallel.d/fan/1/a")
+        assert f"is a part of the run in {ran.root}" in str(done.exception)
+
+
 def test_a_run_must_be_named(tmp_path: Path) -> None:
     assert "name a run with --logs-root" in str(call("show").exception)
     assert "is not a run's directory" in str(call("show", "--logs-root", tmp_path).exception)
