@@ -14,11 +14,16 @@ Git = Callable[..., str]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def hang_ups_are_felt() -> Iterator[None]:
-    """Under nohup, what tests start would ignore SIGHUP too, and tests of a hang-up would wait in vain."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def signals_are_felt() -> Iterator[None]:
+    """Under nohup, or in the background of a script, what tests start would ignore these too, and tests of them would
+    wait in vain.
+    """
+    ignored = [n for n in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT) if signal.getsignal(n) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)
