@@ -120,9 +120,9 @@ class Life:
             return loop.run()
         except AttractorError as error:
             return Ending("fail", error.message, FailureClass.DETERMINISTIC)
-        except OSError as error:
-            # The disk, a folder that was removed: the machine's, not ours.
-            return Ending("fail", f"the run cannot go on: {error}", FailureClass.DETERMINISTIC)
+        except (OSError, MemoryError) as error:
+            # The disk, a folder that was removed, no memory left: the machine's, not ours.
+            return Ending("fail", f"the run cannot go on: {str(error) or 'out of memory'}", FailureClass.DETERMINISTIC)
         except Exception as error:
             # Not a user's mistake: the trace goes to stderr (run.out when detached), the run still ends in order.
             with suppress(OSError, ValueError):
@@ -171,8 +171,8 @@ def _noted(losses: list[str], meaning: str = "") -> Iterator[None]:
     """A step at the end of a run that must not keep the next ones from being made."""
     try:
         yield
-    except (AttractorError, OSError) as error:
-        losses.append(f"{meaning}{error}")
+    except (AttractorError, OSError, MemoryError) as error:
+        losses.append(f"{meaning}{str(error) or 'out of memory'}")
 
 
 @dataclass(slots=True)

@@ -54,6 +54,7 @@ _LINES: dict[str, Callable[[Event], str]] = {
     "agent_failover": lambda e: f"...  {e['node_id']}  goes on with {e['to_provider']}:{e['to_model']}: {e['reason']}",
     "agent_escalation": lambda e: f"...  {e['node_id']}  takes {e['provider']}:{e['model']}",
     "stage_retry_sleep": lambda e: f"...  {e['node_id']}  next attempt in {_duration(e['delay_ms'])}",
+    "foreign_work_kept": lambda e: f"the run's branch was moved by somebody; what it held is kept as {e['reference']}",
     "loop_restart": lambda e: f"loop restart {e['restart_count']}  at {e['to']}",
     "loop_restart_blocked": lambda e: f"loop restart blocked: {e['failure_class']}",
     "loop_restart_circuit_breaker": lambda e: f"circuit breaker: the same failure {e['count']} times",

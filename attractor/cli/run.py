@@ -290,8 +290,10 @@ def _explain(result: RunResult) -> None:
     word = "was canceled" if final.status == "canceled" else "failed"
     klass = f" ({final.failure_class})" if final.failure_class and final.status == "fail" else ""
     say(f"attractor: run {result.run_id} {word}: {final.failure_reason}{klass}")
-    say(f"  details: {Layout(result.logs_root).final}")
-    say(f"  go on:   attractor resume --logs-root {result.logs_root}")
+    if (details := Layout(result.logs_root).final).exists():
+        say(f"  details: {details}")
+    if Layout(result.logs_root).manifest.exists():
+        say(f"  go on:   attractor resume --logs-root {result.logs_root}")
 
 
 def _print(facts: dict[str, str], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from attractor.config.document import Value, read_document
 from attractor.config.schema import RUN_CONFIG
 from attractor.config.secrets import REMOVED, argv_without_secrets, without_secrets
 from attractor.contracts import AgentSettings, ProbePolicy, ProviderSettings, SpendLimits
+from attractor.errors import ConfigError
 
 DEFAULT_BINARY_ADDR = "127.0.0.1:9009"
 DEFAULT_HTTP_BASE_URL = "http://127.0.0.1:9010"
@@ -58,26 +59,38 @@ def run_config_of(document: Value) -> RunConfig:
     """`load_run_config` for a document already read."""
     data = RUN_CONFIG.check(document)
     cxdb, git, setup = data.get("cxdb", {}), data.get("git", {}), data.get("setup", {})
+    http_base_url = cxdb.get("http_base_url", DEFAULT_HTTP_BASE_URL)
     stage_timeout_ms = data.get("runtime_policy", {}).get("stage_timeout_ms", 0)
     return RunConfig(
         file=document.file,
         repo_path=data.get("repo", {}).get("path"),
         cxdb_binary_addr=cxdb.get("binary_addr", DEFAULT_BINARY_ADDR),
-        cxdb_http_base_url=cxdb.get("http_base_url", DEFAULT_HTTP_BASE_URL),
+        cxdb_http_base_url=_address(http_base_url, f"{document.file}: cxdb.http_base_url"),
         cxdb_autostart=_autostart(cxdb.get("autostart", {})),
         require_clean=git.get("require_clean", False),
         run_branch_prefix=git.get("run_branch_prefix", DEFAULT_BRANCH_PREFIX),
         setup_commands=tuple(setup.get("commands", ())),
         setup_timeout_seconds=setup.get("timeout_ms", DEFAULT_SETUP_TIMEOUT_MS) / 1000,
         stage_timeout_seconds=stage_timeout_ms / 1000 if stage_timeout_ms else None,
-        agents=_agents(data),
+        agents=_agents(data, document.file),
         catalog=data.get("modeldb", {}).get("openrouter_model_info_path"),
         probes=_probes(data.get("preflight", {}).get("prompt_probes", {})),
         written=_plain(data),
     )
 
 
-def _agents(data: Mapping[str, Any]) -> AgentSettings:
+def _address(url: str, place: str) -> str:
+    """A server's address, which stands in the manifest and on command lines, where anybody may read it."""
+    if without_secrets(url) != url:
+        raise ConfigError(
+            "holds credentials, which the run's records and command lines would show",
+            place=place,
+            hint="take them out of the address, and give the key in the provider's environment variable",
+        )
+    return url
+
+
+def _agents(data: Mapping[str, Any], file: str) -> AgentSettings:
     llm, policy = data.get("llm", {}), data.get("runtime_policy", {})
     stall_ms = policy.get("stall_timeout_ms", DEFAULT_STALL_TIMEOUT_MS)
     return AgentSettings(
@@ -86,7 +99,7 @@ def _agents(data: Mapping[str, Any]) -> AgentSettings:
                 str(settings.get("executable", "")),
                 tuple(settings.get("failover", ())),
                 settings.get("model", ""),
-                settings.get("api", {}).get("base_url", ""),
+                _address(settings.get("api", {}).get("base_url", ""), f"{file}: llm.providers.{name}.api.base_url"),
             )
             for name, settings in llm.get("providers", {}).items()
         },

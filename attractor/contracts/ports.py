@@ -37,6 +37,11 @@ class Stop(Protocol):
     @property
     def reason(self) -> str: ...
 
+    @property
+    def urgent(self) -> bool:
+        """Asked for again: what is given time to end has none any more."""
+        ...
+
     def fileno(self) -> int:
         """A descriptor that is readable once stop is requested: a `poll` can wait on it."""
         ...
@@ -59,10 +64,13 @@ class CommitInfo:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A node's commit and its tree, full hashes; both '' where there is no git."""
+    """A node's commit and its tree, full hashes; both '' where there is no git. `kept`: the reference by which what
+    somebody else had put on the run's branch is kept; '' where nobody had.
+    """
 
     sha: str = ""
     tree: str = ""
+    kept: str = ""
 
 
 class Workspace(Protocol):

@@ -187,6 +187,8 @@ class RunLoop:
         sequence = state.sequence + 1
         status = outcome.status.value
         committed = self.workspace.commit(CommitInfo(state.run_id, node.id, status, settled.attempts, sequence))
+        if committed.kept:
+            self.events.emit(EventName.FOREIGN_WORK_KEPT, node_id=node.id, reference=committed.kept)
         self.observe("committed")
         step = Finished(
             sequence=sequence,

@@ -146,7 +146,7 @@ class StageRunner:
         )
         try:
             outcome = _checked(self.handlers[node.handler_type].execute(stage))
-        except RecordsLost:
+        except (RecordsLost, MemoryError):  # the machine's trouble: no stage's failure, and none to route on
             raise
         except (Exception, SystemExit) as error:
             # Spec 4.12: what a handler raises is a failed stage, never a crashed engine.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from types import TracebackType
 
-from attractor.contracts import BranchPlan, BranchResult, BranchRunner, FailureClass, Status
+from attractor.contracts import BranchPlan, BranchResult, BranchRunner, FailureClass, Status, Stop
 from attractor.errors import AttractorError, RecordsLost
-from attractor.processes import Cancellation
+from attractor.processes import Cancellation, Worker
 
 
 @dataclass(slots=True)
@@ -19,7 +18,8 @@ class BranchThreads:
     """A context manager: its end cancels and waits for what still runs. `fileno` is readable when one has ended."""
 
     runner: BranchRunner
-    _running: dict[int, tuple[threading.Thread, Cancellation]] = field(default_factory=dict)
+    stop: Stop  # of the stage that watches
+    _running: dict[int, tuple[Worker, Cancellation]] = field(default_factory=dict)
     _ended: SimpleQueue[tuple[int, BranchResult]] = field(default_factory=SimpleQueue)
     _wake: tuple[int, int] = (-1, -1)
     lost: RecordsLost | None = None  # to be raised once all have ended
@@ -32,8 +32,8 @@ class BranchThreads:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cancel("the stage has ended")
-        for thread, cancellation in self._running.values():
-            thread.join()
+        for worker, cancellation in self._running.values():
+            worker.join()
             cancellation.close()
         for fd in self._wake:
             os.close(fd)
@@ -45,10 +45,15 @@ class BranchThreads:
         return self._wake[0]
 
     def start(self, index: int, plan: BranchPlan) -> None:
-        cancellation = Cancellation()
-        thread = threading.Thread(target=self._work, args=(index, plan, cancellation), name=f"branch {plan.child}")
-        self._running[index] = thread, cancellation
-        thread.start()
+        """Raises MemoryError where the machine has no room for a thread."""
+        cancellation = Cancellation(self.stop)
+        worker = Worker(lambda: self._work(index, plan, cancellation))
+        try:
+            worker.start()
+        except MemoryError:
+            cancellation.close()
+            raise
+        self._running[index] = worker, cancellation
 
     def cancel(self, reason: str) -> None:
         """Ask all that run to end; they are collected as usual."""
@@ -67,8 +72,8 @@ class BranchThreads:
                 index, result = self._ended.get_nowait()
             except Empty:
                 return found
-            thread, cancellation = self._running.pop(index)
-            thread.join()
+            worker, cancellation = self._running.pop(index)
+            worker.join()
             cancellation.close()
             found.append((index, result))
 
@@ -80,6 +85,9 @@ class BranchThreads:
         except RecordsLost as error:
             self.lost = error
             result = BranchResult(plan.child, Status.FAIL, error.brief, FailureClass.CANCELED, canceled=True)
+        except MemoryError as error:
+            self.lost = RecordsLost(f"branch {plan.child} cannot go on: {str(error) or 'out of memory'}")
+            result = BranchResult(plan.child, Status.FAIL, self.lost.brief, FailureClass.CANCELED, canceled=True)
         except BaseException as error:  # git, a disk, a defect: this branch's failure, as a handler's is its stage's
             reason = error.brief if isinstance(error, AttractorError) else f"{type(error).__name__}: {error}"
             result = BranchResult(plan.child, Status.FAIL, reason, FailureClass.DETERMINISTIC)

@@ -55,7 +55,7 @@ class ManagerHandler:
         kept = self.runner.finished(plan)
         if kept is None and not stage.node.boolean("stack.child_autostart", True):
             return _failed("stack.child_autostart=false, and nobody has started the child pipeline")
-        with BranchThreads(self.runner) as threads:
+        with BranchThreads(self.runner, stage.stop) as threads:
             watch = _Watch(stage, plan, threads)
             result, reason = (kept, "") if kept is not None else watch.run()
         if threads.lost is not None:

@@ -50,7 +50,7 @@ class ParallelHandler:
             return Outcome(
                 Status.FAIL, failure_reason=reason, failure_class=FailureClass.DETERMINISTIC, context_updates=none
             )
-        with BranchThreads(self.runner) as threads:
+        with BranchThreads(self.runner, stage.stop) as threads:
             results = _FanOut(stage, plans, threads).run()
         if threads.lost is not None:
             raise threads.lost

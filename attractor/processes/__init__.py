@@ -13,6 +13,7 @@ from attractor.processes.command import (
 )
 from attractor.processes.output import excerpt, last_line
 from attractor.processes.stop import StopRequest
+from attractor.processes.threads import Worker
 from attractor.processes.tree import RUN_TOKEN_VARIABLE, STAGE_TOKEN_VARIABLE, end_run, end_stage
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "EndedBy",
     "Limits",
     "StopRequest",
+    "Worker",
     "describe_exit",
     "end_run",
     "end_stage",

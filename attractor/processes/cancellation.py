@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import select
 
+from attractor.contracts import Stop
+
 
 class Cancellation:
-    """Implements `contracts.Stop`. May be requested from any thread; the first reason stays."""
+    """Implements `contracts.Stop`. May be requested from any thread; the first reason stays.
 
-    def __init__(self) -> None:
+    Where the stop of the whole run, `outer`, becomes urgent, this one is.
+    """
+
+    def __init__(self, outer: Stop) -> None:
+        self._outer = outer
         self._read_fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._reason = ""
 
@@ -20,6 +26,10 @@ class Cancellation:
     @property
     def reason(self) -> str:
         return self._reason
+
+    @property
+    def urgent(self) -> bool:
+        return self._outer.urgent
 
     def request(self, reason: str) -> None:
         if not self._reason:

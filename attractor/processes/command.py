@@ -105,7 +105,7 @@ def run_command(
         process.wait()
         raise
     if end_strays or ended_by is not EndedBy.ITSELF or group_exists(process.pid):
-        end_stage(process.pid, token, grace_seconds=limits.grace_seconds)
+        end_stage(process.pid, token, grace_seconds=limits.grace_seconds, hurry=lambda: stop.urgent)
     code = process.wait()
     return CommandResult(code, ended_by, time.monotonic() - started, verdict)
 

@@ -12,12 +12,12 @@ from types import FrameType
 
 
 class StopRequest:
-    """Implements `contracts.Stop`. `second` is true after a second signal: end without grace."""
+    """Implements `contracts.Stop`. `urgent` after a second signal: end without grace."""
 
     def __init__(self) -> None:
         self._read_fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.signal_number = 0
-        self.second = False
+        self.urgent = False
 
     @property
     def requested(self) -> bool:
@@ -28,7 +28,7 @@ class StopRequest:
         return f"canceled by {signal.Signals(self.signal_number).name}" if self.requested else ""
 
     def request(self, signal_number: int) -> None:
-        self.second = self.requested
+        self.urgent = self.requested
         if not self.requested:
             self.signal_number = signal_number
         os.write(self._write_fd, b"x")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RUN_TOKEN_VARIABLE = "ATTRACTOR_RUN_TOKEN"
 STAGE_TOKEN_VARIABLE = "ATTRACTOR_STAGE_TOKEN"
 KILL_WAIT_SECONDS = 5.0
+HURRY_SECONDS = 0.1  # how soon a hurry is seen
 # A process may start another one between being found and being killed; each round finds those.
 ROUNDS = 5
 
@@ -44,19 +45,26 @@ def end_run(token: str, *, grace_seconds: float, leader_notes: Sequence[Path] = 
     return _end_rounds(members, grace_seconds)
 
 
-def end_stage(leader_pid: int, token: str, *, grace_seconds: float) -> tuple[int, ...]:
-    """End a stage: its session, all descendants of its first process, and strays that carry its token."""
+def end_stage(
+    leader_pid: int, token: str, *, grace_seconds: float, hurry: Callable[[], bool] = lambda: False
+) -> tuple[int, ...]:
+    """End a stage: its session, all descendants of its first process, and strays that carry its token.
+
+    The grace is over as soon as `hurry` says so.
+    """
 
     def members() -> list[int]:
         return [*_descendants(leader_pid), *_session(leader_pid), *_marked(STAGE_TOKEN_VARIABLE, token)]
 
-    return _end_rounds(members, grace_seconds)
+    return _end_rounds(members, grace_seconds, hurry)
 
 
-def _end_rounds(members: Callable[[], list[int]], grace_seconds: float) -> tuple[int, ...]:
+def _end_rounds(
+    members: Callable[[], list[int]], grace_seconds: float, hurry: Callable[[], bool] = lambda: False
+) -> tuple[int, ...]:
     ended: tuple[int, ...] = ()
     for _ in range(ROUNDS):
-        found = _end(members(), grace_seconds)
+        found = _end(members(), grace_seconds, hurry)
         if not found:
             break
         ended += found
@@ -125,7 +133,7 @@ def _session(leader_pid: int) -> list[int]:
     return members
 
 
-def _end(pids: Iterable[int], grace_seconds: float) -> tuple[int, ...]:
+def _end(pids: Iterable[int], grace_seconds: float, hurry: Callable[[], bool]) -> tuple[int, ...]:
     import psutil
 
     try:
@@ -139,7 +147,7 @@ def _end(pids: Iterable[int], grace_seconds: float) -> tuple[int, ...]:
             if pid not in spared and is_alive(process):
                 processes.append(process)
     _signal_all(processes, signal.SIGTERM)
-    alive = _wait_gone(processes, grace_seconds)
+    alive = _wait_gone(processes, grace_seconds, hurry)
     _signal_all(alive, signal.SIGKILL)
     _wait_gone(alive, KILL_WAIT_SECONDS)
     return tuple(process.pid for process in processes)
@@ -155,14 +163,16 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def _wait_gone(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Wait until all have ended, within a bound; those that have not."""
+def _wait_gone(
+    processes: Sequence[psutil.Process], seconds: float, hurry: Callable[[], bool] = lambda: False
+) -> list[psutil.Process]:
+    """Wait until all have ended, within a bound and no longer than until `hurry`; those that have not."""
     deadline = time.monotonic() + seconds
     while alive := [process for process in processes if is_alive(process)]:
         left = deadline - time.monotonic()
-        if left <= 0:
+        if left <= 0 or hurry():
             break
-        _wait_for_one(alive[0].pid, left)
+        _wait_for_one(alive[0].pid, min(left, HURRY_SECONDS))
     return alive
 
 

@@ -39,6 +39,7 @@ _ERRORS = (*_LIBRARY_ERRORS, WorkspaceError)
 _PAUSES = (0.0, 0.01, 0.05, 0.2)
 _VANISHED_TRIES, _VANISHED_PAUSE = 40, 0.02
 _WITHOUT_COMMIT = re.compile(r"'(?P<folder>.*?)/?' does not have a commit checked out")
+KEPT_REFERENCES = "refs/attractor/kept"
 _NODE_TRAILER = re.compile(r"^Attractor-Node: (.+)$", re.MULTILINE)
 _T = TypeVar("_T")
 
@@ -89,12 +90,13 @@ class GitWorkspace:
                 [self._parent.id],
             )
             sync_commit(self._repo, self._objects, commit_id, self._parent)
+            kept = self._persistently(self._keep_foreign)
             self._persistently(lambda: self._move(commit_id))
             self._parent = self._repo[commit_id].peel(pygit2.Commit)
             self._put_back_link()
         except _ERRORS as error:
             raise self._explained(info.node_id, str(error)) from error
-        return Committed(str(commit_id), str(tree_id))
+        return Committed(str(commit_id), str(tree_id), kept)
 
     def adopt(self, base_sha: str, head_sha: str) -> tuple[str, tuple[str, ...]]:
         """Implements `contracts.Workspace.adopt`. The commits keep tree, author, time and message."""
@@ -115,6 +117,7 @@ class GitWorkspace:
                 sync_commit(self._repo, self._objects, copy, parent)
                 parent = self._repo[copy].peel(pygit2.Commit)
             git(self._worktree, "reset", "--quiet", "--hard", str(parent.id), git_dir=self._git_dir)
+            self._persistently(self._keep_foreign)
             self._persistently(lambda: self._move(parent.id))
             self._parent = parent
         except _LIBRARY_ERRORS as error:
@@ -178,6 +181,20 @@ class GitWorkspace:
             if delta.status == DeltaStatus.DELETED:
                 with suppress(FileNotFoundError, NotADirectoryError):
                     (self._worktree / os.fsdecode(delta.old_file.raw_path)).lstat()
+
+    def _keep_foreign(self) -> str:
+        """The branch is the engine's to move. Commits that somebody has put there all the same get a name of their own,
+        which is returned, before it is.
+        """
+        branch = self._repo.references.get(self._branch_ref)
+        if branch is None or branch.target == self._parent.id:
+            return ""
+        foreign = branch.peel(pygit2.Commit).id
+        if self._repo.merge_base(foreign, self._parent.id) == foreign:
+            return ""  # moved back: all of it is in this history
+        name = f"{KEPT_REFERENCES}/{self._branch_ref.removeprefix('refs/heads/')}/{str(foreign)[:12]}"
+        self._repo.references.create(name, foreign, force=True)
+        return name
 
     def _move(self, commit_id: pygit2.Oid) -> None:
         self._repo.references.create(self._branch_ref, commit_id, force=True)

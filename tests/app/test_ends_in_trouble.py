@@ -6,12 +6,17 @@ import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from attractor.app import plan_run, start_run
 from attractor.processes import StopRequest
 from tests.app.runs import Ran, request, resume, run
+
+FAN_OUT = """fan [shape=component] pick [shape=tripleoctagon] a [tool_command=true] b [tool_command=true]
+start -> fan -> a -> pick -> exit
+fan -> b -> pick"""
 
 
 @pytest.fixture
@@ -73,3 +78,33 @@ def test_a_branch_whose_records_cannot_be_written_is_no_failed_branch(repo: Path
     assert again.status == "success"
     assert again.nodes() == ["start success", "fan success", "pick success", "exit success"]
     assert (place / "ran").read_text() == "a\n", "what the branch had finished was not repeated"
+
+
+@pytest.mark.parametrize("graph", ["a [tool_command=true] start -> a -> exit", FAN_OUT], ids=["stage", "branch"])
+def test_a_machine_without_memory_ends_the_run_where_it_is_and_no_stage_has_failed(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, graph: str
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("attractor.handlers.tool.run_command", _no_memory)
+        ran = run(repo, graph)
+    assert ran.status == "fail"
+    assert "cannot go on: out of memory" in ran.json("final.json")["failure_reason"]
+    assert [event for event in ran.events("checkpoint_saved") if event["node_id"] != "start"] == []
+    assert resume(ran.root).status == "success"
+
+
+def test_a_machine_without_threads_ends_the_run_at_its_fan_out(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("attractor.processes.threads._thread", SimpleNamespace(start_new_thread=_no_thread))
+        ran = run(repo, FAN_OUT)
+    assert ran.status == "fail"
+    assert "can't start new thread" in ran.json("final.json")["failure_reason"]
+    assert resume(ran.root).status == "success"
+
+
+def _no_memory(*_: object, **__: object) -> None:
+    raise MemoryError
+
+
+def _no_thread(*_: object) -> None:
+    raise RuntimeError("can't start new thread")

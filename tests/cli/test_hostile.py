@@ -177,7 +177,7 @@ def test_configuration_that_makes_no_sense_is_named(cli: Cli, config: str, words
 
 def test_secrets_in_the_configuration_are_not_kept(cli: Cli) -> None:
     (cli.folder.parent / "run.yaml").write_text(
-        "cxdb: {http_base_url: 'http://u:pw1@127.0.0.1:1', autostart: {enabled: true, command: "
+        "cxdb: {http_base_url: 'http://127.0.0.1:1', autostart: {enabled: true, command: "
         "[start, --token=pw2, --api-key, pw3, API_TOKEN=pw4, 'https://me:pw5@host/x', --port, '9009']}}"
     )
     arguments = ("--config", "../run.yaml", "--logs-root", "../logs")
@@ -187,6 +187,26 @@ def test_secrets_in_the_configuration_are_not_kept(cli: Cli) -> None:
     assert "--token=(removed)" in kept
     assert "https://host/x" in kept
     assert "9009" in kept
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("cxdb.http_base_url", "cxdb: {http_base_url: 'http://u:hidden@127.0.0.1:1'}"),
+        (
+            "llm.providers.openai.api.base_url",
+            "llm: {providers: {openai: {api: {base_url: 'https://u:hidden@example.invalid'}}}}",
+        ),
+    ],
+)
+def test_an_address_with_credentials_is_refused_without_repeating_them(cli: Cli, place: str, text: str) -> None:
+    (cli.folder.parent / "run.yaml").write_text(text)
+    done = cli("run", "--graph", cli.graph("true"), "--config", "../run.yaml", "--logs-root", "../logs")
+    assert done.returncode == 2
+    assert place in done.stderr
+    assert "run.yaml" in done.stderr
+    assert "hidden" not in done.stderr
+    assert not (cli.folder.parent / "logs").exists()
 
 
 def test_without_home_the_users_own_is_taken(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -69,29 +69,29 @@ def test_of_answers_given_at_once_exactly_one_wins_and_all_are_told_which(place:
 
 def test_an_answer_that_is_there_already_is_taken_at_once(layout: Layout, place: QuestionPlace) -> None:
     place.settle(Answer("y", by="file", who="ann"))
-    answer = desk(layout).ask(QUESTION, AnswerWait(Cancellation()))
+    answer = desk(layout).ask(QUESTION, AnswerWait(StopRequest()))
     assert (answer.value, answer.who) == ("y", "ann")
 
 
 def test_a_question_that_runs_out_of_time_is_settled_with_its_default(layout: Layout) -> None:
-    answer = desk(layout).ask(replace(QUESTION, default="N"), AnswerWait(Cancellation(), 0.0))
+    answer = desk(layout).ask(replace(QUESTION, default="N"), AnswerWait(StopRequest(), 0.0))
     assert (answer.value, answer.by) == ("N", "default")
     late = question_place(layout, "review").settle(Answer("y", who="late"))
     assert late.by == "default"
 
 
 def test_without_a_default_it_is_settled_as_timed_out_unless_it_is_asked_again(layout: Layout) -> None:
-    assert desk(layout).ask(QUESTION, AnswerWait(Cancellation(), 0.0)).kind is AnswerKind.TIMEOUT
+    assert desk(layout).ask(QUESTION, AnswerWait(StopRequest(), 0.0)).kind is AnswerKind.TIMEOUT
     assert question_place(layout, "review").settle(Answer("y")).kind is AnswerKind.TIMEOUT
     again = replace(QUESTION, id="again", repeats=True)
-    assert desk(layout).ask(again, AnswerWait(Cancellation(), 0.0)).kind is AnswerKind.TIMEOUT
+    assert desk(layout).ask(again, AnswerWait(StopRequest(), 0.0)).kind is AnswerKind.TIMEOUT
     question_place(layout, "again").settle(Answer("y"))
-    assert desk(layout).ask(again, AnswerWait(Cancellation())).value == "y"
+    assert desk(layout).ask(again, AnswerWait(StopRequest())).value == "y"
 
 
 def test_a_timeout_whose_gate_never_ended_does_not_end_the_next_lifes_question(layout: Layout) -> None:
-    desk(layout).ask(QUESTION, AnswerWait(Cancellation(), 0.0))
-    waiting = AnswerWait(Cancellation(), begun=lambda: settled(layout, Answer("y")))
+    desk(layout).ask(QUESTION, AnswerWait(StopRequest(), 0.0))
+    waiting = AnswerWait(StopRequest(), begun=lambda: settled(layout, Answer("y")))
     assert desk(layout).ask(QUESTION, waiting).value == "y"
 
 
@@ -120,7 +120,7 @@ def test_a_file_that_is_no_answer_is_put_aside_with_the_reason_and_the_question_
         seen.extend(one.rejected for one in open_questions(layout))
         settled(layout, Answer("n"))
 
-    answer = desk(layout).ask(QUESTION, AnswerWait(Cancellation(), heartbeat=look, heartbeat_seconds=0.0))
+    answer = desk(layout).ask(QUESTION, AnswerWait(StopRequest(), heartbeat=look, heartbeat_seconds=0.0))
     assert answer.value == "n"
     assert reason in seen[0]
     assert (place.root / "rejected.1.json").read_text() == content
@@ -133,7 +133,7 @@ def test_an_answer_that_is_still_being_written_is_left_alone(place: QuestionPlac
 
 
 def test_a_stop_leaves_the_question_open_but_nobody_waiting(layout: Layout) -> None:
-    stop = Cancellation()
+    stop = Cancellation(StopRequest())
     stop.request("enough")
     assert desk(layout).ask(QUESTION, AnswerWait(stop)).kind is AnswerKind.STOPPED
     (one,) = open_questions(layout)
@@ -147,7 +147,7 @@ def test_a_question_is_told_of_once_it_can_be_answered(layout: Layout) -> None:
         open_then.extend(one.question.id for one in open_questions(layout))
         settled(layout, Answer("y"))
 
-    desk(layout).ask(QUESTION, AnswerWait(Cancellation(), begun=told))
+    desk(layout).ask(QUESTION, AnswerWait(StopRequest(), begun=told))
     assert open_then == ["review"]
 
 
@@ -201,5 +201,5 @@ def test_a_wait_tells_now_and_then_that_it_goes_on(layout: Layout) -> None:
         if len(beats) == 3:
             question_place(layout, "review").settle(Answer("y"))
 
-    desk(layout).ask(QUESTION, AnswerWait(Cancellation(), heartbeat=beat, heartbeat_seconds=0.01))
+    desk(layout).ask(QUESTION, AnswerWait(StopRequest(), heartbeat=beat, heartbeat_seconds=0.01))
     assert beats == sorted(beats)

@@ -107,6 +107,25 @@ def test_a_stop_request_ends_the_command(tmp_path: Path, stop: StopRequest) -> N
     assert result.ended_by is EndedBy.STOP
 
 
+def test_a_second_request_ends_a_command_that_does_not_listen_at_once(tmp_path: Path, stop: StopRequest) -> None:
+    asked = tmp_path / "asked"
+    os.mkfifo(asked)
+
+    def twice() -> None:
+        asked.read_text()  # the trap is set
+        stop.request(signal.SIGINT)
+        asked.read_text()  # it was asked, and does not listen
+        stop.request(signal.SIGINT)
+
+    asking = threading.Thread(target=twice)
+    asking.start()
+    script = "trap 'echo > asked' TERM; echo > asked; while :; do read -r _ < never; done"
+    os.mkfifo(tmp_path / "never")
+    result = run(tmp_path, script, stop, grace_seconds=3600.0)
+    asking.join()
+    assert (result.ended_by, result.exit_code) == (EndedBy.STOP, -signal.SIGKILL)
+
+
 def test_heartbeats_come_while_a_command_is_quiet(tmp_path: Path, stop: StopRequest) -> None:
     os.mkfifo(tmp_path / "gate")
     beats: list[float] = []

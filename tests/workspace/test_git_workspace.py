@@ -51,6 +51,33 @@ def test_each_node_makes_one_commit_with_subject_and_trailers(repo: Path, worktr
     ]
 
 
+def test_what_somebody_has_put_on_the_branch_is_kept_under_another_name(repo: Path, worktree: Path, git: Git) -> None:
+    workspace = opened(repo, worktree)
+    workspace.commit(info("a", 1))
+    somebodys = git(repo, "commit-tree", "-m", "somebody's", f"{BRANCH}^{{tree}}", "-p", BRANCH)
+    git(repo, "update-ref", f"refs/heads/{BRANCH}", somebodys)
+    committed = workspace.commit(info("b", 2))
+    assert committed.kept == f"refs/attractor/kept/{BRANCH}/{somebodys[:12]}"
+    assert git(repo, "rev-parse", committed.kept) == somebodys
+    assert git(repo, "rev-parse", BRANCH) == committed.sha
+    assert somebodys not in git(repo, "rev-list", BRANCH)
+
+
+@pytest.mark.parametrize(
+    "act", [("update-ref", f"refs/heads/{BRANCH}", "main"), ("update-ref", "-d", f"refs/heads/{BRANCH}")]
+)
+def test_a_branch_that_was_moved_back_or_deleted_holds_nothing_to_keep(
+    repo: Path, worktree: Path, git: Git, act: tuple[str, ...]
+) -> None:
+    workspace = opened(repo, worktree)
+    workspace.commit(info("a", 1))
+    git(repo, *act)
+    committed = workspace.commit(info("b", 2))
+    assert committed.kept == ""
+    assert git(repo, "for-each-ref", "refs/attractor") == ""
+    assert git(repo, "rev-parse", BRANCH) == committed.sha
+
+
 def test_ignored_files_are_not_committed(repo: Path, worktree: Path, git: Git) -> None:
     workspace = opened(repo, worktree)
     (worktree / ".gitignore").write_text("*.log\n")
