@@ -7,7 +7,11 @@ PY := .venv/bin/python
 JOBS ?= auto
 K ?=
 ENGINE ?=
+CXDB ?=
+CXDB_IMAGE ?=
+CXDB_BASE ?=
 ARGS ?=
+CXDB_ARGS = $(if $(CXDB),--cxdb "$(CXDB)") $(if $(CXDB_IMAGE),--cxdb-image "$(CXDB_IMAGE)") $(if $(CXDB_BASE),--cxdb-base-image "$(CXDB_BASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help matrix prove crash agents test check lint format types docs bench venv clean
@@ -15,15 +19,14 @@ ARGS ?=
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
 
-matrix: .venv/.ready ## Run the guardrail matrix and its teeth; reports/ has what it found. K='expr' picks cases, ENGINE='cmd' another engine
-	@$(PY) -P -m harness matrix -n $(JOBS) $(if $(K),-k "$(K)") $(if $(ENGINE),--engine "$(ENGINE)",$(if $(K),,--prove-short)) $(ARGS)
-	@$(if $(K)$(ENGINE),:,$(PY) -P -m harness crash --short)
+matrix: .venv/.ready ## Run the guardrail matrix, its teeth and crash points; reports/ has what it found. K='expr' picks cases, ENGINE='cmd' another engine, CXDB=container another CXDB
+	@$(PY) -P -m harness matrix -n $(JOBS) $(CXDB_ARGS) $(if $(K),-k "$(K)") $(if $(ENGINE),--engine "$(ENGINE)",$(if $(K),,--prove-short --crash-short)) $(ARGS)
 
 prove: .venv/.ready ## Show for every guardrail that its rows turn red when the original bug is put back
-	@$(PY) -P -m harness prove -n $(JOBS) $(if $(K),-k "$(K)") $(ARGS)
+	@$(PY) -P -m harness prove -n $(JOBS) $(CXDB_ARGS) $(if $(K),-k "$(K)") $(ARGS)
 
 crash: .venv/.ready ## Kill the engine at every durable step, resume, compare; reports/crash/ has the table. ARGS=--short for a sample
-	@$(PY) -P -m harness crash $(if $(ENGINE),--engine "$(ENGINE)") $(ARGS)
+	@$(PY) -P -m harness crash $(CXDB_ARGS) $(if $(ENGINE),--engine "$(ENGINE)") $(ARGS)
 
 agents: .venv/.ready ## Install the open-source agent programs into .agents/, for the rows with real agents; needs Node.js
 	@$(PY) -P -m harness.agents
@@ -59,7 +62,7 @@ venv: .venv/.ready ## Make the virtual environment and install everything into i
 	@command -v git >/dev/null || { echo "git is missing (Debian, Ubuntu: apt-get install git)" >&2; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (once; takes a minute)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[test,docker]'
 	@touch .venv/.ready
 
 clean: ## Remove the virtual environment, reports and caches

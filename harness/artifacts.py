@@ -7,6 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
+from harness.cxdb.errors import CxdbError
+from harness.cxdb_supply import LentCxdb
 from harness.engines import Engine
 from harness.errors import HarnessError
 from harness.evidence import CaseEvidence, RunEvidence
@@ -14,7 +16,7 @@ from harness.matrix import Case
 from harness.results import Artifact
 from harness.sandbox import Sandbox
 
-__all__ = ["keep_artifacts"]
+__all__ = ["keep_artifacts", "keep_cxdb_log"]
 
 
 def keep_artifacts(
@@ -60,6 +62,15 @@ def keep_artifacts(
             stream = "stdout" if path.suffix == ".out" else "stderr"
             copy(stream, path, path.name, f"{stream} of {path.stem}")
     return tuple(kept)
+
+
+def keep_cxdb_log(directory: Path, lent: LentCxdb) -> tuple[Artifact, ...]:
+    """What the case's CXDB has printed while it had it; nothing where that printed nothing."""
+    try:
+        log = lent.log()
+    except CxdbError as error:
+        log = str(error)
+    return tuple(_written(directory, "cxdb.log", "cxdb_log", "log of the CXDB server", log))
 
 
 def _turns_text(run: RunEvidence) -> str:

@@ -12,6 +12,9 @@ from typing import Any
 
 import click
 
+from harness.cxdb_choice import CxdbChoice
+from harness.cxdb_options import cxdb_options
+
 __all__ = ["cli"]
 
 USAGE = 2
@@ -79,23 +82,18 @@ _plain = click.option("--plain", is_flag=True, help="Lines instead of a board.")
 @_expression
 @_workers
 @_plain
+@cxdb_options
 @click.option("--saboteur", metavar="NAME", help="Put this historic bug back into the engine.")
 @click.option("--reruns", type=int, default=0, metavar="N", help="Run red cases again; green then is flaky.")
 @click.option("--keep", is_flag=True, help="Keep the sandboxes of green cases, too.")
 @click.option("--prove-short", is_flag=True, help="Then show each saboteur caught by its killer case.")
-def matrix(prove_short: bool, **options: Any) -> None:
+@click.option("--crash-short", is_flag=True, help="Then kill the engine at each distinct durable step, and resume.")
+def matrix(prove_short: bool, crash_short: bool, **options: Any) -> None:
     """Run the guardrail matrix; leave reports; exit 0 only if all is green."""
-    from harness.sessions import MatrixOptions, run_matrix
+    from harness.release_gate import run_gate
+    from harness.sessions import MatrixOptions
 
-    chosen = _options(MatrixOptions, options)
-    code = run_matrix(chosen)
-    if prove_short and code == 0:
-        from harness.prove import run_prove
-        from harness.store import ReportDirectory
-
-        results = ReportDirectory(chosen.report_dir).results()
-        code = run_prove(chosen, short=True, controls={r.case_id: r.verdict for r in results})
-    sys.exit(code)
+    sys.exit(run_gate(_options(MatrixOptions, options), prove=prove_short, crash=crash_short))
 
 
 @cli.command()
@@ -105,6 +103,7 @@ def matrix(prove_short: bool, **options: Any) -> None:
 @_expression
 @_workers
 @_plain
+@cxdb_options
 @click.option("--short", is_flag=True, help="Only the killer case of each saboteur.")
 def prove(short: bool, **options: Any) -> None:
     """Put each historic bug back and show which cases catch it; exit 0 only if none survives."""
@@ -151,10 +150,17 @@ def _cases(scenarios: Path | None) -> Any:
 @_scenarios
 @_engine
 @_report_dir
+@cxdb_options
 @click.option("--saboteur", metavar="NAME", help="Put this historic bug back into the engine.")
 @click.option("--keep", is_flag=True, help="Keep the sandbox when it is green, too.")
 def run(
-    case: str, scenarios: Path | None, engine: str | None, report_dir: Path, saboteur: str | None, keep: bool
+    case: str,
+    scenarios: Path | None,
+    engine: str | None,
+    report_dir: Path,
+    cxdb: CxdbChoice,
+    saboteur: str | None,
+    keep: bool,
 ) -> None:
     """Run one CASE, an id or a scenario file, and say how it went."""
     from harness.matrix import cases_of_file, find_case
@@ -165,7 +171,8 @@ def run(
         found = cases_of_file(Path(case).absolute()) if case.endswith(".toml") else find_case(_cases(scenarios), case)
     except (ScenarioError, KeyError) as error:
         raise click.UsageError(str(error.args[0])) from error
-    sys.exit(run_single(found, engine=engine, report_dir=report_dir.absolute(), saboteur=saboteur, keep=keep))
+    reports = report_dir.absolute()
+    sys.exit(run_single(found, engine=engine, report_dir=reports, saboteur=saboteur, keep=keep, cxdb=cxdb))
 
 
 @cli.command()

@@ -132,6 +132,7 @@ class CaseEvidence:
     branches_before: tuple[str, ...] = ()
     branches_after: tuple[str, ...] = ()
     worktrees: tuple[str, ...] = ()
+    canary_places: tuple[str, ...] = ()  # records that hold the case's secret
     leaked_processes: tuple[str, ...] = ()
     leftover_files: tuple[str, ...] = ()  # in the case's temporary directory
     duration_seconds: float = 0.0

@@ -1,4 +1,5 @@
-"""Starts one engine command and watches over it: directly, under a shell that stays, or on a terminal.
+"""Starts one engine command and watches over it: directly, under a shell that stays, on a terminal, or as a container
+would.
 
 The shells imitate what launches engines in real life: a tool call whose whole process group is torn
 down, a terminal that is closed. They run the command, note its exit code in a file, and stay until they
@@ -16,11 +17,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.processes import ProcessIdentity, dying_with_parent, identify
+from harness.processes import ProcessIdentity, alive, children, dying_with_parent, identify
+from harness.processes import unprivileged as without_privileges
 from harness.results import CommandRecord
 from harness.scenario import Launcher
 
-__all__ = ["Launched", "launch"]
+__all__ = ["NEW_PID_NAMESPACE", "Launched", "launch"]
+
+# The namespace's first process is the engine; the kernel ends all of it when unshare or the engine ends.
+NEW_PID_NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child=KILL", "--")
 
 TAIL_CHARACTERS = 4000
 
@@ -33,6 +38,10 @@ echo $? > "$note.part" && mv "$note.part" "$note"
 read -r _ < "$stay"
 :
 """
+
+# As shells and cron jobs do that must not run twice: descriptor 9 has the lock, and whoever inherits it keeps it.
+_HOLDING_LOCK = 'exec 9> "$2.lock"; flock 9 || exit 1\n'
+_CLOSED = 'exec "$@" <&- >&- 2>&-'
 
 
 @dataclasses.dataclass(slots=True)
@@ -54,6 +63,16 @@ class Launched:
     master: int | None = None
     stay: int | None = None  # our end of the FIFO that keeps a launcher's shell
 
+    def engine(self) -> ProcessIdentity | None:
+        """The engine of a command that is attached and directly ours, while it lives."""
+        identity = self.identity
+        if self.launcher.stays or identity is None:
+            return None
+        if self.launcher is Launcher.PID_1:
+            child = next(iter(children(identity)), None)
+            return child if child is not None and alive(child) else None
+        return identity if alive(identity) else None
+
     def tick(self) -> None:
         """Empties the terminal, and notes when the command has ended."""
         if self.master is not None:
@@ -66,7 +85,7 @@ class Launched:
 
     def exit_code(self) -> int | None:
         """Of the engine's command, not of the shell around it; None while it runs, or when never known."""
-        if self.launcher is Launcher.PLAIN:
+        if not self.launcher.stays:
             return self.process.poll()
         self.process.poll()
         try:
@@ -127,23 +146,28 @@ def launch(
     environment: Mapping[str, str],
     directory: Path,
     detach: bool = False,
+    unprivileged: bool = False,
 ) -> Launched:
     """Starts it; raises OSError when that is not possible."""
     files = directory / f"step-{step}-{name}"
-    command = argv
+    command = tuple(without_privileges(argv)) if unprivileged else argv
     stay = None
-    if launcher is not Launcher.PLAIN:
+    if launcher is Launcher.CLOSED:
+        command = ("/bin/sh", "-c", _CLOSED, "launcher", *command)
+    elif launcher is Launcher.PID_1:
+        command = (*NEW_PID_NAMESPACE, *command)
+    elif launcher.stays:
         fifo = files.with_suffix(".stay")
         os.mkfifo(fifo)
         stay = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         command = (
             "/bin/sh",
             "-c",
-            _STAYING_SHELL,
+            (_HOLDING_LOCK if launcher is Launcher.LOCK_HOLDER else "") + _STAYING_SHELL,
             "launcher",
             str(files.with_suffix(".exit")),
             str(fifo),
-            *argv,
+            *command,
         )
     start = _start_on_terminal if launcher is Launcher.PTY else _start_plain
     started = time.monotonic()

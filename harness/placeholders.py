@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["KNOWN", "doubtful", "fill", "fill_all", "gate_names"]
 
-KNOWN = frozenset({"case", "scratch", "repo", "logs", "logs_root", "run_id", "gate", "axis"})
+KNOWN = frozenset({"case", "scratch", "repo", "logs", "logs_root", "run_id", "gate", "axis", "canary"})
 _PATTERN = re.compile(r"(?<!\$)\{(?P<key>[a-z_]+)(?::(?P<name>[\w-]+))?\}")
 
 

@@ -27,10 +27,12 @@ __all__ = [
     "ProcessIdentity",
     "alive",
     "carries",
+    "children",
     "clean_environment",
     "describe_exit",
     "dying_with_parent",
     "end_all",
+    "feel_signals",
     "identify",
     "is_stopped",
     "marked_processes",
@@ -38,6 +40,7 @@ __all__ = [
     "owner_mark",
     "send",
     "sweep_orphans",
+    "unprivileged",
     "until",
 ]
 
@@ -86,6 +89,16 @@ def _identify_without_proc(pid: int) -> ProcessIdentity | None:
 
 def alive(identity: ProcessIdentity) -> bool:
     return identify(identity.pid) == identity
+
+
+def children(parent: ProcessIdentity) -> list[ProcessIdentity]:
+    """What that process has started itself and has not ended yet."""
+    if not alive(parent):
+        return []
+    with contextlib.suppress(psutil.Error):
+        found = (identify(child.pid) for child in psutil.Process(parent.pid).children())
+        return [identity for identity in found if identity is not None]
+    return []
 
 
 def is_stopped(pid: int) -> bool:
@@ -198,6 +211,16 @@ def sweep_orphans() -> list[ProcessIdentity]:
     return end_all(orphans)
 
 
+def feel_signals() -> None:
+    """What the harness was told to ignore (by nohup, by a script's background) must not be ignored by what it starts.
+
+    A handler that does nothing ignores the signal here, and is not passed on. For a process's main thread.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def owner_mark() -> str:
     me = own_identity()
     return f"{me.pid}:{me.started}"
@@ -212,6 +235,19 @@ def dying_with_parent(argv: Sequence[str]) -> list[str]:
     """
     setpriv = shutil.which("setpriv") if sys.platform.startswith("linux") else None
     return [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), *argv]
+
+
+def unprivileged(argv: Sequence[str]) -> list[str]:
+    """The command without root's right to write where permissions forbid it; as it is for anybody else.
+
+    Raises OSError where a root's rights cannot be taken away.
+    """
+    if os.geteuid() != 0:
+        return list(argv)
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise OSError("setpriv (util-linux) is not installed")
+    return [setpriv, "--bounding-set", "-dac_override,-dac_read_search", "--", *argv]
 
 
 def describe_exit(code: int | None) -> str:

@@ -20,7 +20,7 @@ from harness.sessions import MatrixOptions, pytest_failed, run_pytest
 from harness.store import ReportDirectory
 from harness.verdict import EXIT_CODES
 
-__all__ = ["judge_saboteur", "run_prove"]
+__all__ = ["judge_saboteur", "prove_all", "run_prove"]
 
 SUBDIRECTORY = "prove"  # beside the reports of the matrix, which stay
 
@@ -71,8 +71,16 @@ def _plain_id(case_id: str) -> str:
     return name + (f"[{','.join(others)}]" if others else "")
 
 
-def run_prove(options: MatrixOptions, *, short: bool, controls: Mapping[str, Verdict] | None = None) -> int:
-    """One session with the saboteurs as an axis, in a directory of its own; the grid; the exit code.
+def run_prove(options: MatrixOptions, *, short: bool) -> int:
+    """`prove_all`, and the exit code."""
+    rows = prove_all(options, short=short)
+    return prove_exit_code(rows) if rows is not None else EXIT_CODES[Verdict.ERROR]
+
+
+def prove_all(
+    options: MatrixOptions, *, short: bool, controls: Mapping[str, Verdict] | None = None
+) -> tuple[SaboteurRow, ...] | None:
+    """One session with the saboteurs as an axis, in a directory of its own; shows the grid. None where it broke.
 
     `controls` are the verdicts of a matrix that has just run; without them the cases run unharmed, too.
     """
@@ -84,15 +92,15 @@ def run_prove(options: MatrixOptions, *, short: bool, controls: Mapping[str, Ver
     reports = ReportDirectory(options.report_dir)
     results = reports.results()
     if pytest_failed(code, options, results):
-        return EXIT_CODES[Verdict.ERROR]
+        return None
     chosen = [s for s in SABOTEURS if not options.expression or any(r.saboteur == s.name for r in results)]
     if controls is None:
         controls = {result.case_id: result.verdict for result in results if result.saboteur is None}
-    rows = [_row(saboteur, results, reports, controls) for saboteur in chosen]
+    rows = tuple(_row(saboteur, results, reports, controls) for saboteur in chosen)
     click.echo(render_prove_grid(rows))
     _keep(rows, options.report_dir / "prove.json")
     sys.stdout.flush()
-    return prove_exit_code(rows)
+    return rows
 
 
 def _row(

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.cxdb_supply import CxdbSupply
+from harness.cxdb_choice import CxdbChoice, parse_cxdb
+from harness.cxdb_supply import CxdbSupply, prepare_cxdb
 from harness.engines import named_engine
+from harness.errors import HarnessError
 from harness.faults import now
 from harness.matrix import Case, cases_of_file
-from harness.processes import sweep_orphans
+from harness.processes import feel_signals, sweep_orphans
 from harness.results import CaseResult, ProgressEvent, ProgressKind, Verdict
 from harness.runner import RunSettings, run_case
 from harness.sabotage import SABOTEURS, Saboteur, named_saboteur
@@ -60,6 +62,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--harness-report-dir", metavar="DIR", default=DEFAULT_REPORTS, help="Where results go.")
     group.addoption("--harness-keep", action="store_true", help="Keep the sandboxes of green cases, too.")
+    group.addoption("--harness-cxdb", metavar="CXDB", help="embedded (default), container, or HOST:PORT:HTTP_PORT.")
+    group.addoption("--harness-cxdb-image", metavar="IMAGE", help="Of the container; 'build' makes one.")
+    group.addoption("--harness-cxdb-base-image", metavar="IMAGE", help="What 'build' starts from.")
     group.addoption(
         "--harness-reruns",
         type=int,
@@ -73,14 +78,30 @@ def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def _cxdb(config: pytest.Config) -> CxdbChoice:
+    image, base_image = config.getoption("harness_cxdb_image"), config.getoption("harness_cxdb_base_image")
+    try:
+        return parse_cxdb(config.getoption("harness_cxdb"), image, base_image, prefix="--harness-")
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
 def _reports(config: pytest.Config) -> ReportDirectory:
     return ReportDirectory(config.rootpath.joinpath(os.path.abspath(config.getoption("harness_report_dir"))))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SUPPLY] = CxdbSupply()
-    if not _is_worker(config):
-        sweep_orphans()
+    feel_signals()
+    choice = _cxdb(config)
+    config.stash[_SUPPLY] = CxdbSupply(choice)
+    if _is_worker(config):
+        return
+    sweep_orphans()
+    if not config.option.collectonly:
+        try:
+            prepare_cxdb(choice)
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -151,6 +172,7 @@ class CaseItem(pytest.Item):
             engine=named_engine(self.config.getoption("harness_engine")),
             reports=reports,
             keep=self.config.getoption("harness_keep"),
+            cxdb=self.config.stash[_SUPPLY].choice,
         )
         self._tell(reports, ProgressKind.CASE_STARTED)
         result = self._run(settings)
@@ -217,6 +239,7 @@ def _begin(config: pytest.Config, case_ids: list[str]) -> None:
             at=now(),
             case_ids=tuple(case_ids),
             engine=named_engine(config.getoption("harness_engine")).label,
+            cxdb=config.stash[_SUPPLY].choice.label,
         )
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.scenario import RepoSpec
+from harness.scenario import RepoKind, RepoSpec
 
 __all__ = ["CheckoutState", "Commit", "Git", "make_repository"]
 
@@ -27,6 +27,7 @@ class Commit:
     subject: str
     trailers: Mapping[str, str]
     author: str
+    message: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,6 +85,10 @@ class Git:
             raise HarnessError(f"git {' '.join(args)} in {self.repo}: exit {done.returncode}: {words}")
         return done.stdout
 
+    def directory(self) -> Path:
+        """Where references, hooks and configuration are: of all worktrees together."""
+        return self.repo / self.run("rev-parse", "--git-common-dir").strip()
+
     def branches(self) -> tuple[str, ...]:
         """All local branches, by name without refs/heads/."""
         return tuple(self.run("for-each-ref", "--format=%(refname)", "refs/heads").replace("refs/heads/", "").split())
@@ -93,7 +98,7 @@ class Git:
 
     def history(self, tip: str, base: str | None) -> tuple[Commit, ...]:
         """Commits reachable from tip and not from base, oldest first."""
-        form = "%H%x1f%P%x1f%T%x1f%s%x1f%an <%ae>%x1f%(trailers:only,unfold,separator=%x1d)%x1e"
+        form = "%H%x1f%P%x1f%T%x1f%s%x1f%B%x1f%an <%ae>%x1f%(trailers:only,unfold,separator=%x1d)%x1e"
         reach = [tip, *([f"^{base}"] if base else [])]
         text = self.run("log", "--reverse", "--topo-order", f"--format={form}", *reach, "--")
         return tuple(_commit(record) for record in text.split("\x1e") if record.strip())
@@ -108,17 +113,18 @@ class Git:
         return text.decode(errors="replace") if exists else None
 
     def worktrees(self) -> tuple[str, ...]:
-        """`git worktree list` beyond the main one: path, branch and what git has to say about it."""
+        """`git worktree list` beyond the main one and this one: path, branch and what git has to say about it."""
         blocks = self.run("worktree", "list", "--porcelain").strip().split("\n\n")
-        return tuple(block.replace("\n", " ") for block in blocks[1:])
+        own = f"worktree {self.repo.resolve()}\n"
+        return tuple(block.replace("\n", " ") for block in blocks[1:] if not block.startswith(own))
 
     def checkout_state(self) -> CheckoutState:
-        directory = self.repo / ".git"
+        directory = self.directory()
         hooks = sorted(p for p in (directory / "hooks").rglob("*") if p.is_file())
         return CheckoutState(
             head=self.run("rev-parse", "HEAD").strip(),
             branch=self.run("symbolic-ref", "-q", "HEAD", ok=(0, 1)).strip(),
-            index=_digest(directory / "index"),
+            index=_digest(self.repo / self.run("rev-parse", "--git-path", "index").strip()),
             status=self.run("status", "--porcelain=v2", "--untracked-files=all"),
             config=_digest(directory / "config"),
             hooks=" ".join(f"{hook.name}={_digest(hook)}" for hook in hooks),
@@ -128,7 +134,7 @@ class Git:
 
 
 def _commit(record: str) -> Commit:
-    sha, parents, tree, subject, author, trailers = record.strip("\n").split("\x1f")
+    sha, parents, tree, subject, message, author, trailers = record.strip("\n").split("\x1f")
     pairs = (line.partition(":") for line in trailers.split("\x1d") if ":" in line)
     return Commit(
         sha,
@@ -137,6 +143,7 @@ def _commit(record: str) -> Commit:
         subject,
         {key.strip(): text.strip() for key, _, text in pairs},
         author,
+        message,
     )
 
 
@@ -154,33 +161,63 @@ def _digest_tree(root: Path) -> str:
     return total.hexdigest()[:16]
 
 
+_IDENTITY = ("-c", "user.name=Fixture", "-c", "user.email=fixture@example.invalid", "-c", "commit.gpgSign=false")
+_BESIDE = {
+    RepoKind.PLAIN: "",
+    RepoKind.DETACHED: "",
+    RepoKind.SHALLOW: ".origin",
+    RepoKind.SYMLINK: ".target",
+    RepoKind.WORKTREE: ".main",
+}
+# Git refuses submodules from a path, since a stranger's could lie there; ours does not.
+_FROM_PATH = ("-c", "protocol.file.allow=always")
+
+
 def make_repository(path: Path, spec: RepoSpec) -> Git:
-    """One commit on `main`, then whatever the user left uncommitted. No identity is configured."""
+    """One commit on `main`, then whatever the user left uncommitted. No identity is configured.
+
+    Where it is a link, a clone or a linked worktree, the repository itself is made beside it, as submodules are.
+    """
+    made = path.with_name(path.name + _BESIDE[spec.kind])
+    git = _commit_all(made, spec)
+    match spec.kind:
+        case RepoKind.SHALLOW:
+            git.run(*_IDENTITY, "commit", "--quiet", "--allow-empty", "--no-verify", "-m", "newer")
+            git.run("clone", "--quiet", "--template=", "--depth=1", "--no-local", f"file://{made}", str(path))
+        case RepoKind.WORKTREE:
+            git.run("worktree", "add", "--quiet", "-b", "linked", str(path))
+        case RepoKind.SYMLINK:
+            path.symlink_to(made, target_is_directory=True)
+        case RepoKind.DETACHED:
+            git.run("checkout", "--quiet", "--detach")
+    git = Git(path)
+    for key, value in spec.config.items():
+        git.run("config", key, value)
+    _write(path, spec.staged)
+    if spec.staged:
+        git.run("add", "--", *spec.staged)
+    _write(path, spec.dirty)
+    for name, text in spec.hooks.items():
+        hook = git.directory() / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(text)
+        hook.chmod(0o755)
+    return git
+
+
+def _commit_all(path: Path, spec: RepoSpec) -> Git:
     path.mkdir(parents=True)
     git = Git(path)
     git.run("init", "--quiet", "--initial-branch=main", "--template=")
     for key, value in spec.config.items():
         git.run("config", key, value)
     _write(path, spec.files)
+    for name, files in spec.submodules.items():
+        module = path.with_name(path.name + ".modules") / name
+        _commit_all(module, RepoSpec(files=files))
+        git.run(*_FROM_PATH, "submodule", "--quiet", "add", str(module), name)
     git.run("add", "--all")
-    identity = (
-        "-c",
-        "user.name=Fixture",
-        "-c",
-        "user.email=fixture@example.invalid",
-        "-c",
-        "commit.gpgSign=false",
-    )
-    git.run(*identity, "commit", "--quiet", "--allow-empty", "--no-verify", "-m", "fixture")
-    _write(path, spec.staged)
-    if spec.staged:
-        git.run("add", "--", *spec.staged)
-    _write(path, spec.dirty)
-    for name, text in spec.hooks.items():
-        hook = path / ".git" / "hooks" / name
-        hook.parent.mkdir(exist_ok=True)
-        hook.write_text(text)
-        hook.chmod(0o755)
+    git.run(*_IDENTITY, "commit", "--quiet", "--allow-empty", "--no-verify", "-m", "fixture")
     return git
 
 

@@ -139,6 +139,7 @@ class ProgressEvent:
     duration_seconds: float = 0.0
     case_ids: tuple[str, ...] = ()  # of SESSION_STARTED
     engine: str = ""  # of SESSION_STARTED
+    cxdb: str = ""  # of SESSION_STARTED: which CXDB the cases write to
     saboteur: str | None = None  # the matrix puts it into the case id; here for other programs
     worker: str = ""
 

@@ -17,20 +17,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.agents.equipment import missing_agents
-from harness.artifacts import keep_artifacts
+from harness.artifacts import keep_artifacts, keep_cxdb_log
+from harness.canary import find_canary
 from harness.checks import judge_case, judge_proofs
 from harness.collect import Asked, collect_run, read_scratch
+from harness.cxdb_choice import EMBEDDED, CxdbChoice
 from harness.cxdb_supply import CxdbSupply, LentCxdb
 from harness.engines import Engine
 from harness.errors import HarnessError
 from harness.evidence import CaseEvidence, RunEvidence
 from harness.faults import now
 from harness.matrix import Case
+from harness.needs import lacking
 from harness.processes import end_all, marked_processes
 from harness.results import CaseResult, CheckResult, FaultRecord, Verdict
 from harness.sabotage import sabotage_environment
 from harness.sandbox import Sandbox, make_sandbox
-from harness.scenario import CxdbMode, Expectation, Need
+from harness.scenario import CxdbMode, Expectation
 from harness.steps import RunHandle, StepRunner
 from harness.store import ReportDirectory
 from harness.verdict import merge
@@ -48,16 +51,7 @@ class RunSettings:
     engine: Engine
     reports: ReportDirectory
     keep: bool = False  # the sandbox of a green case, too
-
-
-def missing_needs(case: Case) -> str:
-    """Why this machine cannot run the case; empty when it can."""
-    needs = case.scenario.needs
-    if Need.PROC in needs and not Path("/proc/self/environ").exists():
-        return "needs /proc"
-    if Need.PTY in needs and not Path("/dev/ptmx").exists():
-        return "needs pseudo terminals"
-    return missing_agents(case.scenario.agents)
+    cxdb: CxdbChoice = EMBEDDED
 
 
 def run_case(case: Case, settings: RunSettings, supply: CxdbSupply) -> CaseResult:
@@ -66,10 +60,11 @@ def run_case(case: Case, settings: RunSettings, supply: CxdbSupply) -> CaseResul
     directory = settings.reports.case_dir(case.case_id)
     directory.mkdir(parents=True, exist_ok=True)
     result = _blank_result(case, settings, started_at)
-    reason = missing_needs(case)
-    if reason:
-        return dataclasses.replace(result, verdict=Verdict.SKIPPED, reason=reason)
+    reason = lacking(case.scenario.all_needs) or missing_agents(case.scenario.agents)
     try:
+        reason = reason or supply.refusal(case.scenario)
+        if reason:
+            return dataclasses.replace(result, verdict=Verdict.SKIPPED, reason=reason)
         result = _run(case, settings, supply, directory, result)
     except HarnessError as error:
         result = dataclasses.replace(result, verdict=Verdict.ERROR, reason=str(error))
@@ -110,6 +105,7 @@ def reproduce_command(case: Case, settings: RunSettings) -> str:
     words += ["--scenarios", str(case.scenarios)]
     if settings.engine.label != "attractor":
         words += ["--engine", settings.engine.label]
+    words += settings.cxdb.words()
     if case.saboteur:
         words += ["--saboteur", case.saboteur]
     return shlex.join(words)
@@ -129,10 +125,14 @@ def _run(case: Case, settings: RunSettings, supply: CxdbSupply, directory: Path,
             evidence = dataclasses.replace(
                 evidence, before=before, branches_before=branches, branch_prefix=_prefix(case, engine)
             )
-    evidence = dataclasses.replace(evidence, faults=(*evidence.faults, *judge_proofs(scenario.proofs, evidence)))
-    checks = judge_case(scenario, evidence)
-    verdict = _verdict(checks, evidence.faults)
-    artifacts = keep_artifacts(directory, case, sandbox, evidence, engine)
+        evidence = dataclasses.replace(evidence, faults=(*evidence.faults, *judge_proofs(scenario.proofs, evidence)))
+        checks = judge_case(scenario, evidence)
+        verdict = _verdict(checks, evidence.faults)
+        artifacts = keep_artifacts(directory, case, sandbox, evidence, engine)
+        if verdict is not Verdict.GREEN:
+            artifacts += keep_cxdb_log(directory, lent)
+        if scenario.disk and verdict is not Verdict.GREEN:
+            sandbox.keep_disk()
     if verdict is Verdict.GREEN and not settings.keep:
         sandbox.remove()
     main = evidence.runs.get("run") or next(iter(evidence.runs.values()), None)
@@ -196,6 +196,7 @@ def _collect(case: Case, steps: StepRunner, engine: Engine, cxdb: LentCxdb, dura
         after=sandbox.git.checkout_state(),
         branches_after=sandbox.git.branches(),
         worktrees=sandbox.git.worktrees(),
+        canary_places=find_canary(sandbox.values["canary"], runs.values(), sandbox.launch, engine.files.worktree),
         leaked_processes=leaks,
         leftover_files=tuple(sorted(str(path.relative_to(sandbox.temporary)) for path in sandbox.temporary.rglob("*"))),
         duration_seconds=duration,

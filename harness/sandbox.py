@@ -21,6 +21,8 @@ from typing import Any
 
 from harness.agents.equipment import Equipment, equip
 from harness.agents.spec import AgentSpec
+from harness.canary import CANARY_VARIABLE
+from harness.disks import small_disk
 from harness.engines import Engine
 from harness.gates import Gates
 from harness.placeholders import fill, fill_all
@@ -63,6 +65,10 @@ class Sandbox:
     def temporary(self) -> Path:
         return self.root / "tmp"
 
+    def keep_disk(self) -> None:
+        """A small disk goes with its case; what lay on it is then found beside it."""
+        shutil.copytree(self.logs, self.root / "logs.left", symlinks=True, dirs_exist_ok=True)
+
     def remove(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
 
@@ -83,6 +89,8 @@ def make_sandbox(
     shutil.rmtree(root, ignore_errors=True)
     for name in ("logs", "scratch", "home", "tmp", "launch"):
         (root / name).mkdir(parents=True)
+    if scenario.disk:
+        stack.enter_context(small_disk(root / "logs", scenario.disk))
     marker = uuid.uuid4().hex
     gates = Gates(root / "gates", scenario.gates, scenario.timeout_seconds)
     values = {
@@ -90,6 +98,7 @@ def make_sandbox(
         "scratch": str(root / "scratch"),
         "repo": str(root / "repo"),
         "logs": str(root / "logs"),
+        "canary": f"canary-{uuid.uuid4().hex}",
         **gates.snippets(),
     }
     files = {**scenario.repo.files, **fill_all(scenario.graphs, values)}
@@ -101,7 +110,7 @@ def make_sandbox(
     settings = engine.run_config(root / "repo", cxdb, merged(agents.config, fill_all(scenario.config, values)))
     config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     environment = clean_environment(marks, root / "home", root / "tmp") | dict(engine.environment) | dict(extra)
-    environment |= agents.environment
+    environment |= {CANARY_VARIABLE: values["canary"], **agents.environment}
     if agents.search_path is not None:
         environment["PATH"] = f"{agents.search_path}{os.pathsep}{environment['PATH']}"
     return Sandbox(root, marker, git, gates, environment, values, graph, config, agents)

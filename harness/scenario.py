@@ -27,6 +27,7 @@ __all__ = [
     "Need",
     "Proof",
     "ReleaseStep",
+    "RepoKind",
     "RepoSpec",
     "Scenario",
     "Step",
@@ -48,6 +49,9 @@ class Need(enum.StrEnum):
 
     PROC = "proc"
     PTY = "pty"
+    MOUNT = "mount"  # implied by `disk`
+    CAPABILITIES = "capabilities"  # implied by `unprivileged`
+    NAMESPACES = "namespaces"  # implied by the launcher "pid-1"
 
 
 class Launcher(enum.StrEnum):
@@ -56,6 +60,14 @@ class Launcher(enum.StrEnum):
     PLAIN = "plain"  # nothing: the engine is our child, in a session of its own
     SHELL_GROUP = "shell-group"  # a shell that stays, its process group shared with what it starts
     PTY = "pty"  # the same shell with a controlling terminal
+    LOCK_HOLDER = "lock-holder"  # a shell that stays and holds a lock, which what it starts could inherit
+    CLOSED = "closed"  # nothing, and standard input, output and error are closed
+    PID_1 = "pid-1"  # the engine is the first process of a PID namespace of its own, as in a container
+
+    @property
+    def stays(self) -> bool:
+        """Whether a shell stays when the command has ended."""
+        return self in (Launcher.SHELL_GROUP, Launcher.PTY, Launcher.LOCK_HOLDER)
 
 
 class CommandVerb(enum.StrEnum):
@@ -65,6 +77,7 @@ class CommandVerb(enum.StrEnum):
     STATUS = "status"
     ANSWER = "answer"
     ENGINE = "engine"  # any other subcommand
+    SHELL = "shell"  # not the engine: what a person might do, or a question put to the machine
 
 
 class WaitKind(enum.StrEnum):
@@ -84,6 +97,21 @@ class FaultKind(enum.StrEnum):
     WRITE = "write"
     MOVE = "move"
     CXDB = "cxdb"  # needs `cxdb = "own"`
+    GIT = "git"  # the git program, in the user's repository
+    FILL = "fill"  # the small disk, to its last byte; needs `disk`
+    PROTECT = "protect"  # no writing below that directory any more, for engines that are `unprivileged`
+    UNPROTECT = "unprotect"
+    LIMIT = "limit"  # no more memory for a running engine
+
+
+class RepoKind(enum.StrEnum):
+    """What `{repo}` is."""
+
+    PLAIN = "plain"
+    DETACHED = "detached"  # HEAD names a commit and no branch
+    SHALLOW = "shallow"  # a clone of depth 1, of a repository with more history
+    SYMLINK = "symlink"  # a symbolic link to the repository
+    WORKTREE = "worktree"  # a linked worktree of another repository
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +123,8 @@ class RepoSpec:
     staged: Mapping[str, str] = dataclasses.field(default_factory=dict)  # added, not committed
     hooks: Mapping[str, str] = dataclasses.field(default_factory=dict)  # name -> shell text
     config: Mapping[str, str] = dataclasses.field(default_factory=dict)  # git configuration
+    submodules: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)  # path -> its files
+    kind: RepoKind = RepoKind.PLAIN
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +142,9 @@ class CommandStep:
     logs_root: str | None = None
     args: tuple[str, ...] = ()
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)  # beside what every command has
+    unprivileged: bool = False  # as root, without root's right to write wherever it wants
+    command: str = ""  # of `shell`
+    proves: str = ""  # of `shell`: what is known when it ends as stated; otherwise the case is invalid
     exit: tuple[int, ...] | None = None  # None: not judged here
     stdout: tuple[Matcher, ...] = ()
     stderr: tuple[Matcher, ...] = ()
@@ -143,6 +176,7 @@ class FaultStep:
     how: str = "garbage"  # of damage: truncate, garbage, delete
     text: str = ""
     to: str = ""
+    args: tuple[str, ...] = ()  # of git
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,12 +239,24 @@ class Scenario:
     config: Mapping[str, object] = dataclasses.field(default_factory=dict)
     graphs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of managers' children: path in the repository
     repo: RepoSpec = dataclasses.field(default_factory=RepoSpec)
+    disk: str = ""  # size of the disk that {logs} is then alone on, such as "2m"
     agents: AgentSpec | None = None
     expect: Mapping[str, Expectation] = dataclasses.field(default_factory=dict)  # by run name
     proofs: tuple[Proof, ...] = ()
     within_seconds: float | None = None
     without: Mapping[str, str] = dataclasses.field(default_factory=dict)  # built-in check -> why not
     axes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def all_needs(self) -> tuple[Need, ...]:
+        """Those it states, and those that follow from what it does."""
+        commands = [step for step in self.steps if isinstance(step, CommandStep)]
+        implied = {
+            Need.MOUNT: bool(self.disk),
+            Need.CAPABILITIES: any(command.unprivileged for command in commands),
+            Need.NAMESPACES: any(command.launcher is Launcher.PID_1 for command in commands),
+        }
+        return (*self.needs, *(need for need, holds in implied.items() if holds and need not in self.needs))
 
     @property
     def gates(self) -> set[str]:

@@ -8,6 +8,7 @@ in docs/scenarios.md. Knows TOML tables and scenario values; runs nothing.
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from harness.scenario import (
     Need,
     Proof,
     ReleaseStep,
+    RepoKind,
     RepoSpec,
     Scenario,
     WaitKind,
@@ -112,6 +114,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
         config=table.get("config", (dict,), {}),
         graphs=table.text_map("graphs"),
         repo=_repo(table.table("repo")),
+        disk=_disk(table),
         agents=read_agents(table.table("agents")) if table.has("agents") else None,
         expect=expectations,
         proofs=_proofs(table),
@@ -153,6 +156,8 @@ def _check_names(scenario: Scenario, table: Table) -> None:
             gate, verb = step.target, "wait"
         elif isinstance(step, FaultStep) and step.kind is FaultKind.CXDB and scenario.cxdb is not CxdbMode.OWN:
             table.problems.add(("steps", index, "fault"), 'others use that server: the case needs cxdb = "own"')
+        elif isinstance(step, FaultStep) and step.kind is FaultKind.FILL and not scenario.disk:
+            table.problems.add(("steps", index, "fault"), 'the case needs a disk that may be filled, disk = "2m"')
         if gate and gate not in gates:
             table.problems.add(("steps", index, verb), f"the graph has no gate {gate!r}")
 
@@ -166,15 +171,26 @@ def _known(table: Table, key: str, value: str, options: type[Need]) -> bool:
 
 def _repo(table: Table) -> RepoSpec:
     default = RepoSpec()
+    submodules = table.table("submodules")
     spec = RepoSpec(
         files=table.text_map("files") or default.files,
         dirty=table.text_map("dirty"),
         staged=table.text_map("staged"),
         hooks=table.text_map("hooks"),
         config=table.text_map("config"),
+        submodules={path: submodules.text_map(path) for path in submodules.data},
+        kind=RepoKind(table.choice("kind", RepoKind, RepoKind.PLAIN)),
     )
+    submodules.finish()
     table.finish()
     return spec
+
+
+def _disk(table: Table) -> str:
+    size = table.text("disk")
+    if size and not re.fullmatch(r"[1-9]\d*[km]", size):
+        table.complain("disk", f"expected a size such as '2m' or '512k', found {size!r}")
+    return size
 
 
 # What can be asked of a branch of a fan-out: it has its own records, and no repository or scratch directory.

@@ -26,7 +26,8 @@ __all__ = ["read_step"]
 
 LANDINGS = ("anywhere", "between-stages", "in-stage")
 DAMAGES = ("truncate", "garbage", "delete")
-SIGNALS = ("KILL", "TERM", "INT", "HUP")
+SIGNALS = ("KILL", "TERM", "INT", "HUP", "QUIT")
+LIMITS = ("memory",)
 CXDB_DEEDS = ("kill", "start", "pause", "continue")
 VICTIMS = ("engine", "agent", "launcher", "launcher-group")
 _ABOUT_A_RUN = (WaitKind.EXIT, WaitKind.GONE, WaitKind.FINAL)
@@ -55,6 +56,8 @@ def read_step(table: Table) -> Step | None:
 
 
 def _read_command(verb: str, table: Table) -> CommandStep:
+    if table.has("proves") and not table.has("exit"):
+        table.complain("proves", "by which exit code? `exit` is missing")
     return CommandStep(
         verb=CommandVerb(verb),
         run=table.text("run", "run"),
@@ -67,6 +70,9 @@ def _read_command(verb: str, table: Table) -> CommandStep:
         logs_root=table.text("logs_root") if table.has("logs_root") else None,
         args=table.texts("args"),
         environment=table.text_map("environment"),
+        unprivileged=table.flag("unprivileged"),
+        command=table.text("command", required=True) if verb == CommandVerb.SHELL else "",
+        proves=table.text("proves") if verb == CommandVerb.SHELL else "",
         exit=_exits(table),
         stdout=_outputs(table, "stdout"),
         stderr=_outputs(table, "stderr"),
@@ -128,7 +134,10 @@ def _read_fault(_verb: str, table: Table) -> FaultStep | None:
         table.asked |= set(table.data)
         return None
     landing = table.choice("landing", LANDINGS, "anywhere") if kind == FaultKind.KILL else "anywhere"
-    target = table.text(kind, required=True)
+    args = table.texts(kind) if kind == FaultKind.GIT else ()
+    target = " ".join(args) if kind == FaultKind.GIT else table.text(kind, required=True)
+    if kind == FaultKind.LIMIT and target not in LIMITS:
+        table.complain(kind, f"can limit {', '.join(LIMITS)}, not {target!r}")
     if kind == FaultKind.KILL and target not in VICTIMS:
         table.complain(kind, f"can kill {', '.join(VICTIMS)}, not {target!r}")
     if kind == FaultKind.CXDB and target not in CXDB_DEEDS:
@@ -144,6 +153,7 @@ def _read_fault(_verb: str, table: Table) -> FaultStep | None:
         how=table.choice("how", DAMAGES, "garbage") if kind == FaultKind.DAMAGE else "garbage",
         text=table.text("text") if kind == FaultKind.WRITE else "",
         to=table.text("to", required=True) if kind == FaultKind.MOVE else "",
+        args=args,
     )
 
 

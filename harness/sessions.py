@@ -20,7 +20,8 @@ import click
 
 from harness.audit import audit_run
 from harness.collect import collect_run
-from harness.cxdb_supply import CxdbSupply
+from harness.cxdb_choice import EMBEDDED, CxdbChoice
+from harness.cxdb_supply import CxdbSupply, prepare_cxdb
 from harness.engines import named_engine
 from harness.matrix import Case
 from harness.processes import dying_with_parent, sweep_orphans
@@ -33,7 +34,7 @@ from harness.wording import check_lines, explain
 if TYPE_CHECKING:
     from harness.report import ReportContext
 
-__all__ = ["MatrixOptions", "pytest_failed", "run_audit", "run_matrix", "run_pytest", "run_single"]
+__all__ = ["MatrixOptions", "MatrixRun", "pytest_failed", "run_audit", "run_matrix", "run_pytest", "run_single"]
 
 PYTEST_LOG = "pytest.log"
 # pytest's own: 0 and 1 say that the tests ran, 5 that none was chosen; anything else broke.
@@ -51,6 +52,7 @@ class MatrixOptions:
     saboteur: str | None = None
     reruns: int = 0
     keep: bool = False
+    cxdb: CxdbChoice = EMBEDDED
 
 
 def _pytest_argv(options: MatrixOptions, extra: Sequence[str]) -> list[str]:
@@ -68,6 +70,7 @@ def _pytest_argv(options: MatrixOptions, extra: Sequence[str]) -> list[str]:
     argv += [f"--harness-saboteur={options.saboteur}"] if options.saboteur else []
     argv += [f"--harness-reruns={options.reruns}"] if options.reruns else []
     argv += ["--harness-keep"] if options.keep else []
+    argv += options.cxdb.words("--harness-")
     return argv + list(extra)
 
 
@@ -79,7 +82,11 @@ def _workers(wanted: str) -> str:
 
 
 def run_pytest(options: MatrixOptions, extra: Sequence[str] = ()) -> tuple[int, float]:
-    """pytest's exit code and how long it took; the board is shown meanwhile. Owns the report directory."""
+    """pytest's exit code and how long it took; the board is shown meanwhile. Owns the report directory.
+
+    HarnessError where it is in use, or where there can be no such CXDB.
+    """
+    prepare_cxdb(options.cxdb)
     reports = ReportDirectory(options.report_dir)
     with reports.owned():
         reports.begin()
@@ -136,7 +143,16 @@ def pytest_failed(code: int, options: MatrixOptions, results: Sequence[CaseResul
     return True
 
 
-def run_matrix(options: MatrixOptions) -> int:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRun:
+    """A matrix that has been run and reported. `code`: the exit code it has earned."""
+
+    code: int
+    results: tuple[CaseResult, ...]
+    context: ReportContext
+
+
+def run_matrix(options: MatrixOptions) -> MatrixRun:
     """Board, reports, summary; the exit code of the table in verdict.py."""
     from harness.report import group, print_summary, write_all
 
@@ -148,7 +164,8 @@ def run_matrix(options: MatrixOptions) -> int:
     for problem in written.problems:
         click.echo(problem, err=True)
     earned = print_summary(group(results, context), sys.stdout)
-    return EXIT_CODES[Verdict.ERROR] if failed or written.problems else earned
+    code = EXIT_CODES[Verdict.ERROR] if failed or written.problems else earned
+    return MatrixRun(code=code, results=tuple(results), context=context)
 
 
 def _context(options: MatrixOptions, took: float) -> ReportContext:
@@ -156,15 +173,24 @@ def _context(options: MatrixOptions, took: float) -> ReportContext:
 
     label = named_engine(options.engine).label
     facts = (("workers", options.workers),)
-    return describe_host(ReportContext(engine=label, duration_seconds=took, cxdb="embedded", facts=facts))
+    return describe_host(ReportContext(engine=label, duration_seconds=took, cxdb=options.cxdb.label, facts=facts))
 
 
-def run_single(cases: Sequence[Case], *, engine: str | None, report_dir: Path, saboteur: str | None, keep: bool) -> int:
-    """The cases one after the other in this process, each explained."""
+def run_single(
+    cases: Sequence[Case],
+    *,
+    engine: str | None,
+    report_dir: Path,
+    saboteur: str | None,
+    keep: bool,
+    cxdb: CxdbChoice = EMBEDDED,
+) -> int:
+    """The cases one after the other in this process, each explained. HarnessError where there can be no such CXDB."""
     sweep_orphans()
-    settings = RunSettings(engine=named_engine(engine), reports=ReportDirectory(report_dir), keep=keep)
+    prepare_cxdb(cxdb)
+    settings = RunSettings(engine=named_engine(engine), reports=ReportDirectory(report_dir), keep=keep, cxdb=cxdb)
     verdicts = []
-    with CxdbSupply() as supply:
+    with CxdbSupply(cxdb) as supply:
         for case in cases:
             result = run_case(dataclasses.replace(case, saboteur=saboteur), settings, supply)
             settings.reports.write_result(result)

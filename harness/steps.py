@@ -21,7 +21,8 @@ from harness.faults import FAULTS, CxdbServer, fault_record
 from harness.launchers import Launched, launch
 from harness.matching import Matcher
 from harness.placeholders import fill
-from harness.processes import ProcessIdentity, alive, carries, describe_exit, identify, until
+from harness.processes import ProcessIdentity, carries, describe_exit, identify, until
+from harness.repos import Git
 from harness.results import FaultRecord
 from harness.sandbox import Sandbox
 from harness.scenario import (
@@ -40,6 +41,7 @@ from harness.scenario import (
 
 __all__ = ["RunHandle", "StepRunner"]
 
+BACKGROUND_SECONDS = 2.0  # for a command in the background to end once all steps are done
 HOPELESS_SECONDS = 1.0  # longer than an engine that detaches may be without any process to be seen
 
 
@@ -69,11 +71,25 @@ class StepRunner:
         self.faults: list[FaultRecord] = []
         self._deadline = time.monotonic() + scenario.timeout_seconds
         self._number = 0
+        self._unjudged: list[tuple[int, CommandStep, Launched]] = []  # in the background
         self._premise = False
 
     # The list of steps
 
     def carry_out(self) -> None:
+        self._carry_out_all()
+        for number, step, started in self._unjudged:
+            if step.exit is not None or step.stdout or step.stderr:
+                self._judge_background(number, step, started)
+
+    def _judge_background(self, number: int, step: CommandStep, started: Launched) -> None:
+        self._number, name = number, f"step {number}: {step.verb}"
+        if self.wait(lambda: started.exit_code() is not None, BACKGROUND_SECONDS):
+            self._judge_exit(step, started, name)
+        else:
+            self._note(f"{name} ends", "still running when all steps were done", "an exit")
+
+    def _carry_out_all(self) -> None:
         steps = self.scenario.steps
         for index, step in enumerate(steps):
             self._number = index + 1
@@ -123,11 +139,14 @@ class StepRunner:
             environment={**self.sandbox.environment, **self._texts(step.environment, step.run)},
             directory=self.sandbox.launch,
             detach=step.detach,
+            unprivileged=step.unprivileged,
         )
         self.commands.append(started)
         if step.verb in (CommandVerb.RUN, CommandVerb.RESUME):
             handle.commands.append(started)
-        if not step.background:
+        if step.background:
+            self._unjudged.append((self._number, step, started))
+        else:
             self._see_it_end(step, started)
 
     def _handle(self, step: CommandStep) -> RunHandle:
@@ -147,6 +166,8 @@ class StepRunner:
             return os.path.relpath(target, cwd) if step.relative else str(target)
 
         extra = tuple(self.text(arg, step.run) for arg in step.args)
+        if step.verb is CommandVerb.SHELL:
+            return ("/bin/sh", "-c", self.text(step.command, step.run), "shell", *extra)
         if step.verb is CommandVerb.ENGINE:
             return self._engine.any_argv(extra)
         if step.verb is not CommandVerb.RUN:
@@ -173,6 +194,10 @@ class StepRunner:
     def _judge_exit(self, step: CommandStep, started: Launched, name: str) -> None:
         code = started.exit_code()
         stdout, stderr = started.output()
+        if step.proves:
+            proof = f"{step.command}: {describe_exit(code)}: {(stderr or stdout)[-200:].strip()}"
+            self.faults.append(fault_record("proof", step.proves, code in (step.exit or ()), proof))
+            return
         if step.exit is not None:
             wrong = "" if code in step.exit else f"{describe_exit(code)}\n{(stderr or stdout)[-600:].strip()}"
             self._note(f"{name} exit code", wrong, "exit " + " or ".join(map(str, step.exit)))
@@ -235,6 +260,11 @@ class StepRunner:
                 gate = self.sandbox.gates[step.target]
                 return f"gate {step.target} reached{times}", lambda: gate.arrivals() >= step.count
             case WaitKind.EXIT:
+                if step.count > 1:
+                    return (
+                        f"end of {step.count} commands of {step.run}",
+                        lambda: self._how_many_ended(step) >= step.count,
+                    )
                 return f"end of the command of {step.run}", lambda: self._ended(step.run)
             case WaitKind.GONE:
                 return f"no engine of {step.run} left", lambda: self.engine(step.run) is None
@@ -245,6 +275,10 @@ class StepRunner:
     def _ended(self, run: str) -> bool:
         command = self.command(run)
         return command is not None and command.exit_code() is not None
+
+    def _how_many_ended(self, step: WaitStep) -> int:
+        handle = self.runs.get(step.run)
+        return sum(command.exit_code() is not None for command in handle.commands) if handle is not None else 0
 
     def _state(self, run: str) -> str:
         event = self.last_event(run)
@@ -276,6 +310,9 @@ class StepRunner:
     def _texts(self, texts: Mapping[str, str], run: str) -> dict[str, str]:
         return {name: self.text(text, run) for name, text in texts.items()}
 
+    def git(self) -> Git:
+        return self.sandbox.git
+
     def in_logs_root(self, run: str, path: str) -> Path:
         handle = self.runs.get(run)
         root = handle.logs_root if handle else self.sandbox.logs / run
@@ -293,8 +330,7 @@ class StepRunner:
         identity = self._noted_engine(handle)
         if identity is None and handle.commands:
             newest = handle.commands[-1]
-            if newest.launcher is Launcher.PLAIN and not newest.detach and newest.identity is not None:
-                identity = newest.identity if alive(newest.identity) else None
+            identity = newest.engine() if not newest.detach else None
         return identity
 
     def _noted_engine(self, handle: RunHandle) -> ProcessIdentity | None:

@@ -81,10 +81,16 @@ def _no_traceback(name: str, case: CaseEvidence) -> CheckResult:
     return judged(name, problems, "no command of the engine broke with a traceback")
 
 
+def _no_secret_kept(name: str, case: CaseEvidence) -> CheckResult:
+    expected = "no file, event, commit, turn or message holds the secret of the environment"
+    return judged(name, case.canary_places, expected)
+
+
 BUILTIN_CHECKS: dict[str, Callable[[str, CaseEvidence], CheckResult]] = {
     "checkout untouched": _checkout_untouched,
     "no process left": _no_process_left,
     "no file left": _no_file_left,
     "branch names": _branch_names,
     "no traceback": _no_traceback,
+    "no secret kept": _no_secret_kept,
 }

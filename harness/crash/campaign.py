@@ -20,13 +20,13 @@ from harness.crash.points import parse_point
 from harness.crash.report import Report, write_report
 from harness.crash.syscalls import parse_injection
 from harness.crash.workshop import CrashOptions, Workshop
-from harness.cxdb_supply import CxdbSupply
+from harness.cxdb_supply import CxdbSupply, prepare_cxdb
 from harness.engines import named_engine
 from harness.processes import sweep_orphans
 from harness.scenario import CxdbMode
 from harness.store import ReportDirectory
 from harness.toml_table import did_you_mean
-from harness.verdict import EXIT_CODES, merge
+from harness.verdict import EXIT_CODES
 
 __all__ = ["DEFECTS", "check_options", "run_crash"]
 
@@ -62,18 +62,26 @@ def check_options(options: CrashOptions) -> None:
 
 
 def run_crash(options: CrashOptions) -> int:
-    """Reports, the table, and the exit code of the table in verdict.py: 0 only where every kill was recovered from."""
+    """`crash_all`, and the exit code of the table in verdict.py: 0 only where every kill was recovered from."""
+    return EXIT_CODES[crash_all(options).verdict]
+
+
+def crash_all(options: CrashOptions) -> Report:
+    """The whole campaign; writes its reports and shows the table."""
     options = dataclasses.replace(options, workers=options.workers or _cores())
     chosen = [named_pipeline(name) for name in options.pipelines] or _default_pipelines(options)
     engine = named_engine(options.engine)
     began = time.monotonic()
     sweep_orphans()
-    with ReportDirectory(options.report_dir).owned(), CxdbSupply() as supply, supply.lend(CxdbMode.SHARED) as lent:
+    prepare_cxdb(options.cxdb)
+    owned, supply = ReportDirectory(options.report_dir).owned(), CxdbSupply(options.cxdb)
+    with owned, supply, supply.lend(CxdbMode.SHARED) as lent:
         workshop = Workshop(options, engine, lent.addresses)
         shutil.rmtree(workshop.evidence, ignore_errors=True)
         results = run_by_syscall(workshop, chosen) if options.by_syscall else run_by_step(workshop, chosen)
     report = Report(
         engine=engine.label,
+        cxdb=options.cxdb.label,
         mode="system call" if options.by_syscall else "step",
         results=tuple(results),
         seconds=round(time.monotonic() - began, 1),
@@ -81,7 +89,7 @@ def run_crash(options: CrashOptions) -> int:
         defect=options.defect,
     )
     click.echo(write_report(report, options.report_dir))
-    return EXIT_CODES[merge(result.verdict for result in results)]
+    return report
 
 
 def _cores() -> int:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from harness.cxdb_choice import CxdbChoice
+from harness.cxdb_options import cxdb_options
+
 __all__ = ["crash_command"]
 
 
@@ -27,6 +30,7 @@ __all__ = ["crash_command"]
 @click.option("--short", is_flag=True, help="Each distinct step once: under a minute on two cores.")
 @click.option("-n", "workers", type=click.IntRange(1), metavar="N", help="Trials at a time.  [default: one a core]")
 @click.option("--engine", metavar="CMD", help="Engine command line.  [default: this project's engine]")
+@cxdb_options
 @click.option(
     "--report-dir", type=click.Path(file_okay=False, path_type=Path), default=Path("reports/crash"), show_default=True
 )
@@ -42,6 +46,7 @@ def crash_command(
     short: bool,
     workers: int | None,
     engine: str | None,
+    cxdb: CxdbChoice,
     report_dir: Path,
     keep: bool,
     defect: str,
@@ -65,6 +70,7 @@ def crash_command(
         workers=workers or 0,
         short=short,
         engine=engine,
+        cxdb=cxdb,
         by_syscall=by_syscall,
         sample=sample or 0,
         defect=defect,

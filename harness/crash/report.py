@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.crash.trial import Result
+from harness.report import CrashTable
 from harness.results import Verdict
 from harness.verdict import merge
 
-__all__ = ["Report", "table_of", "write_report"]
+__all__ = ["Report", "summary_of", "table_of", "write_report"]
 
 JSON_FILE = "crash.json"
 MARKDOWN_FILE = "crash.md"
@@ -24,6 +25,7 @@ SHOWN = 20  # trials told in full below the table; all of them are in the JSON f
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     engine: str
+    cxdb: str
     mode: str  # step, or system call
     results: tuple[Result, ...]
     seconds: float
@@ -91,6 +93,13 @@ def write_report(report: Report, directory: Path) -> str:
     return "\n".join([plain_table(rows), *([""] if told else []), *told, "", _headline(report)])
 
 
+def summary_of(report: Report) -> CrashTable:
+    """As a section of the report of a whole session."""
+    return CrashTable(
+        verdict=report.verdict, headline=_headline(report), headings=HEADINGS, rows=tuple(table_of(report.results))
+    )
+
+
 def _write(path: Path, text: str) -> None:
     aside = path.with_name(f"{path.name}.tmp")
     aside.write_text(text + "\n", encoding="utf-8")
@@ -99,6 +108,7 @@ def _write(path: Path, text: str) -> None:
 
 def _headline(report: Report) -> str:
     by = f"by {report.mode}, {report.seconds:.0f} s with {report.workers} workers, engine {report.engine}"
+    by += f", CXDB {report.cxdb}"
     return f"{report.verdict.upper()}: {by}" + (f", with the defect {report.defect}" if report.defect else "")
 
 

@@ -14,6 +14,7 @@ import click
 from harness.crash.pipelines import Pipeline
 from harness.crash.place import Place, lent_place
 from harness.crash.trial import Result, evidence_files
+from harness.cxdb_choice import EMBEDDED, CxdbChoice
 from harness.engines import Engine
 from harness.results import Verdict
 
@@ -34,6 +35,7 @@ class CrashOptions:
     sample: int = 0
     defect: str = ""
     keep: bool = False
+    cxdb: CxdbChoice = EMBEDDED
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,9 +55,10 @@ class Workshop:
         return lent_place(folder, pipeline, self.engine, self.cxdb, self.options.defect)
 
     def command(self, words: Iterable[str]) -> str:
-        """The command that repeats what `words` ask for, with this campaign's engine and defect."""
+        """The command that repeats what `words` ask for, with this campaign's engine, CXDB and defect."""
         options = self.options
         more = ["--engine", options.engine] if options.engine else []
+        more += options.cxdb.words()
         more += ["--defect", options.defect] if options.defect else []
         return shlex.join(["attractor-harness", "crash", *words, *more])
 

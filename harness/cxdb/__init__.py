@@ -1,9 +1,10 @@
 """A CXDB of our own: the real server's two ports in one small process, and the harness's eyes on either.
 
-`EmbeddedCxdb` runs the server as a child process; `read_turns` and `list_contexts` read any CXDB over
-HTTP; `python -m harness.cxdb` is the server itself. What it answers is held byte for byte against
-recordings of the real server (tests/harness_cxdb/golden). What it deliberately does not do: the search
-language, the event stream, and forgetting everything at each start, unless asked to.
+`EmbeddedCxdb` runs the server as a child process, `ContainerCxdb` (container.py) a server in a container;
+`read_turns` and `list_contexts` read any CXDB over HTTP; `python -m harness.cxdb` is the server itself. What
+it answers is held byte for byte against recordings of the real server (tests/harness_cxdb/golden). What it
+deliberately does not do: the search language, the event stream, and forgetting everything at each start,
+unless asked to.
 
 Names are loaded on first use: the server's own start must not pay for the reader's imports.
 """

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from harness.cxdb.errors import ServerNotReady
+from harness.processes import is_stopped
 from harness.server_child import environment, first_line, parent_arguments
 
 __all__ = ["EmbeddedCxdb"]
@@ -89,6 +90,18 @@ class EmbeddedCxdb:
         if self._process is None:
             raise RuntimeError("the embedded CXDB is not running")
         return self._process.pid
+
+    @property
+    def label(self) -> str:
+        return f"pid {self.pid}"
+
+    def stands_still(self) -> bool:
+        """The kernel's word."""
+        return self._process is not None and is_stopped(self._process.pid)
+
+    def log(self, since: float | None = None) -> str:
+        """Nothing: what it prints at its start is in the error if that fails, and later it prints nothing."""
+        return ""
 
     def start(self) -> None:
         """Start the server and wait until both ports answer; raises ServerNotReady."""

@@ -14,6 +14,11 @@
         DataDirUnusable          the data directory cannot be written, or has another owner
         CorruptLog               the log was damaged before its end
         ServerNotReady           a child server did not come up (its output is kept)
+        ContainerFailed          a server in a container cannot be had
+          PackagesMissing          the Python packages that speak to a container engine are not installed
+          EngineUnavailable        no container engine, or none that may be used
+          ImageUnavailable         the image is not there and cannot be pulled or built
+          ContainerNotReady        the container did not come up (the end of its log is kept)
       ReaderError              reading a CXDB over HTTP gave no usable answer
         CxdbUnreachable          no answer at all: nothing is known about the data
         CxdbRefused              an answer with an error status
@@ -26,17 +31,22 @@ from __future__ import annotations
 
 __all__ = [
     "AddressUnavailable",
+    "ContainerFailed",
+    "ContainerNotReady",
     "CorruptLog",
     "CxdbAnswerInvalid",
     "CxdbError",
     "CxdbRefused",
     "CxdbUnreachable",
     "DataDirUnusable",
+    "EngineUnavailable",
     "FrameError",
+    "ImageUnavailable",
     "InvalidInput",
     "MalformedPayload",
     "NotFound",
     "OversizedFrame",
+    "PackagesMissing",
     "ReaderError",
     "RequestRefused",
     "ServerFailed",
@@ -165,6 +175,50 @@ class ServerNotReady(ServerFailed):
         self.exit_code_seen = exit_code_seen
         self.timeout_seconds = timeout_seconds
         self.output = output
+
+
+class ContainerFailed(ServerFailed):
+    """A server in a container cannot be started, or what was asked of it not done."""
+
+
+class PackagesMissing(ContainerFailed):
+    """`package` cannot be imported."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(
+            f"a container needs the Python package {package}, which is not installed: pip install 'attractor[docker]', "
+            "or pip install --editable '.[docker]' in a checkout"
+        )
+        self.package = package
+
+
+class EngineUnavailable(ContainerFailed):
+    """No container engine at `address` can be used; `reason` says why, `advice` what to do."""
+
+    def __init__(self, address: str, reason: str, advice: str) -> None:
+        super().__init__(f"no Docker engine can be used at {address}: {reason}; {advice}")
+        self.address = address
+        self.reason = reason
+        self.advice = advice
+
+
+class ImageUnavailable(ContainerFailed):
+    """`image` is not on this machine, and cannot be had: `reason`."""
+
+    def __init__(self, image: str, reason: str, advice: str) -> None:
+        super().__init__(f"image {image} {reason}; {advice}" if advice else f"image {image} {reason}")
+        self.image = image
+        self.reason = reason
+
+
+class ContainerNotReady(ContainerFailed):
+    """A container from `image` did not come up: `problem`. `log` is the end of what it printed."""
+
+    def __init__(self, image: str, problem: str, log: str) -> None:
+        super().__init__(f"a container from {image} did not become ready: {problem}; its log ends:\n{log or '(empty)'}")
+        self.image = image
+        self.problem = problem
+        self.log = log
 
 
 class ReaderError(CxdbError):

@@ -1,69 +1,78 @@
 """An outage of CXDB: its server is killed or stopped, and brought back.
 
-Only of a server that the case has to itself. Each deed is proven from outside the engine: by whether the server's
-address takes a connection, and, for one that stands still, by the kernel's word for its process.
+Only of a server that the case has to itself. Each deed is proven from outside the engine: by whether a hello is
+answered at the server's address, and, for one that stands still, also by the kernel's word for its process or the
+container engine's for its container. Whether a connection is taken says less than it seems: a container's port may be
+held by a proxy, and a process that stands still is connected by the kernel.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 
+from harness.cxdb.errors import CxdbError
+from harness.cxdb.probe import hello_problem
+from harness.errors import HarnessError
 from harness.faults.scene import CxdbServer, Scene, fault_record
-from harness.processes import is_stopped
 from harness.results import FaultRecord
 from harness.scenario import FaultStep
 
 __all__ = ["harm_cxdb"]
 
-CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 2.0
+SILENCE_SECONDS = 0.2  # a server that goes on answers within one millisecond
 
 
 def harm_cxdb(step: FaultStep, scene: Scene) -> FaultRecord:
     server = scene.cxdb()
     if server is None:
         return fault_record("cxdb", step.target, False, "the case has no CXDB of its own")
-    if server.is_running is (step.target == "start"):
-        state = "running already" if server.is_running else "not running"
-        return fault_record("cxdb", step.target, False, f"the server at {server.binary_addr} was {state}")
-    return fault_record("cxdb", step.target, *_DEEDS[step.target](server))
+    try:
+        if server.is_running is (step.target == "start"):
+            state = "running already" if server.is_running else "not running"
+            return fault_record("cxdb", step.target, False, f"the server at {server.binary_addr} was {state}")
+        return fault_record("cxdb", step.target, *_DEEDS[step.target](server))
+    except CxdbError as error:
+        raise HarnessError(f"CXDB, {step.target}: {error}") from error
 
 
 def _kill(server: CxdbServer) -> tuple[bool, str]:
-    pid, before = server.pid, _answers(server)
+    label, before = server.label, _answers(server)
     server.kill()
-    after = _answers(server)
-    return before and not after, (
-        f"pid {pid} {'took' if before else 'did not take'} connections at {server.binary_addr}, was killed, and "
-        f"{'somebody still takes' if after else 'nobody takes'} them there"
+    runs, after = server.is_running, _answers(server)
+    return before and not after and not runs, (
+        f"{label} {'answered' if before else 'did not answer'} at {server.binary_addr}, was killed"
+        f"{' and still runs' if runs else ''}, and {'somebody still answers' if after else 'nobody answers'} there"
     )
 
 
 def _start(server: CxdbServer) -> tuple[bool, str]:
     server.start()
     answers = _answers(server)
-    return answers, f"pid {server.pid} {'takes' if answers else 'does not take'} connections at {server.binary_addr}"
+    return answers, f"{server.label} {'answers' if answers else 'does not answer'} at {server.binary_addr}"
 
 
 def _pause(server: CxdbServer) -> tuple[bool, str]:
     server.pause()
-    stopped = is_stopped(server.pid)
-    return stopped, f"pid {server.pid} at {server.binary_addr} {'stands still' if stopped else 'goes on'}"
+    stopped, answers = server.stands_still(), _answers(server, SILENCE_SECONDS)
+    return stopped and not answers, (
+        f"{server.label} at {server.binary_addr} {'stands still' if stopped else 'goes on'}"
+        f"{' and yet answers' if stopped and answers else ''}"
+    )
 
 
 def _continue(server: CxdbServer) -> tuple[bool, str]:
-    before = is_stopped(server.pid)
+    before = server.stands_still()
     server.resume()
-    return before, f"pid {server.pid} at {server.binary_addr} {'stood still' if before else 'never stood still'}"
+    answers = _answers(server)
+    return before and answers, (
+        f"{server.label} at {server.binary_addr} {'stood still' if before else 'never stood still'} and "
+        f"{'answers' if answers else 'does not answer'}"
+    )
 
 
-def _answers(server: CxdbServer) -> bool:
-    host, _, port = server.binary_addr.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), CONNECT_SECONDS):
-            return True
-    except OSError:
-        return False
+def _answers(server: CxdbServer, seconds: float = ANSWER_SECONDS) -> bool:
+    return not hello_problem(server.binary_addr, seconds)
 
 
 _DEEDS: Mapping[str, Callable[[CxdbServer], tuple[bool, str]]] = {

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 
 from harness.launchers import Launched
 from harness.processes import ProcessIdentity
+from harness.repos import Git
 from harness.results import FaultRecord
 
 __all__ = ["CxdbServer", "Scene", "fault_record", "now"]
 
 
 class CxdbServer(Protocol):
-    """The case's own CXDB, as a process; addresses and data stay the same through all of it."""
+    """The case's own CXDB, a process or a container; its addresses stay the same through all of it."""
 
     binary_addr: str
 
@@ -23,7 +24,11 @@ class CxdbServer(Protocol):
     def is_running(self) -> bool: ...
 
     @property
-    def pid(self) -> int: ...
+    def label(self) -> str:
+        """What it is called by whoever runs it, such as "pid 4711"; only of one that is there."""
+
+    def stands_still(self) -> bool:
+        """By the word of whoever runs it."""
 
     def kill(self) -> None: ...
 
@@ -49,6 +54,12 @@ class Scene(Protocol):
 
     def cxdb(self) -> CxdbServer | None:
         """The case's own CXDB server; None where it has none to itself."""
+
+    def git(self) -> Git:
+        """The git program in the case's repository."""
+
+    def text(self, text: str, run: str) -> str:
+        """With its placeholders filled."""
 
     def in_logs_root(self, run: str, path: str) -> Path:
         """A path with its placeholders filled; relative ones lie in the run's logs root."""

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 
 from harness.faults.cxdb import harm_cxdb
 from harness.faults.files import damage, move, remove, write
+from harness.faults.git import git
 from harness.faults.kill import kill
+from harness.faults.room import fill, limit, protect, unprotect
 from harness.faults.scene import Scene
 from harness.faults.terminal import hang_up
 from harness.results import FaultRecord
@@ -25,4 +27,9 @@ FAULTS: Mapping[FaultKind, Callable[[FaultStep, Scene], FaultRecord]] = {
     FaultKind.WRITE: write,
     FaultKind.MOVE: move,
     FaultKind.CXDB: harm_cxdb,
+    FaultKind.GIT: git,
+    FaultKind.FILL: fill,
+    FaultKind.PROTECT: protect,
+    FaultKind.UNPROTECT: unprotect,
+    FaultKind.LIMIT: limit,
 }

@@ -7,12 +7,13 @@ nothing (that is `harness.verdict` and the checks) and starts no engine.
 from harness.report.board import BoardState, follow
 from harness.report.jsonl import read_jsonl
 from harness.report.prove import GridForm, ProveVerdict, SaboteurRow, prove_exit_code, render_prove_grid
-from harness.report.session import ReportContext, Session, describe_host, group
+from harness.report.session import CrashTable, ReportContext, Session, describe_host, group
 from harness.report.summary import print_summary
 from harness.report.writers import Written, write_all
 
 __all__ = [
     "BoardState",
+    "CrashTable",
     "GridForm",
     "ProveVerdict",
     "ReportContext",

@@ -58,6 +58,7 @@ class BoardState:
     def __init__(self, total: int = 0) -> None:
         self.total = total
         self.engine = ""
+        self.cxdb = ""
         self.started: float | None = None
         self.ended = False
         self.cases: dict[tuple[str, str], BoardCase] = {}
@@ -67,6 +68,7 @@ class BoardState:
         """Take one event in; the case that it finished, if it did."""
         if event.kind is ProgressKind.SESSION_STARTED:
             self.engine = event.engine or self.engine
+            self.cxdb = event.cxdb or self.cxdb
             self.started = self.started if self.started is not None else _seconds(event.at)
             for case_id in event.case_ids:
                 self._case(case_id, "", event.saboteur)

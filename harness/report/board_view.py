@@ -90,6 +90,8 @@ def _head(state: BoardState, canvas: Canvas, now: float) -> Text:
     left = Text("guardrails", style="bold")
     if state.engine:
         left.append(f"  {one_line(state.engine, 60)}", style="bright_black")
+    if state.cxdb:
+        left.append(f"  CXDB {one_line(state.cxdb, 60)}", style="bright_black")
     left.truncate(max(canvas.width - len(right) - 2, 4), overflow="crop")
     left.append(" " * max(canvas.width - left.cell_len - len(right), 1))
     return left.append(right, style="bold")

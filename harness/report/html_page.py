@@ -99,6 +99,7 @@ class _Page:
             style=Markup(self._environment.get_template("report.css.j2").render()),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            crash=session.context.crash,
             prove=Markup(render_prove_grid(prove, GridForm.HTML)) if prove else "",
         )
 

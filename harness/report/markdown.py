@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from harness.report.prove import GridForm, render_prove_grid
-from harness.report.session import Session
+from harness.report.session import CrashTable, Session
 from harness.report.wording import MARKS, clip_lines, count_of, duration, one_line
 from harness.results import CaseResult, Verdict
 
@@ -44,6 +44,8 @@ def render_markdown(session: Session) -> str:
     parts = [*_head(session), *_table(session)]
     if session.context.prove:
         parts += ["", "### Saboteurs", "", render_prove_grid(session.context.prove, GridForm.MARKDOWN)]
+    if session.context.crash:
+        parts += ["", "### Crash points", "", *_crash_points(session.context.crash)]
     size = sum(len(part.encode()) + 1 for part in parts)
     waiting = [case for case in session.not_green if case.verdict is not Verdict.SKIPPED]
     for number, case in enumerate(waiting):
@@ -55,6 +57,15 @@ def render_markdown(session: Session) -> str:
         parts.append(details)
     parts += _skips([case for case in session.cases if case.verdict is Verdict.SKIPPED])
     return "\n".join(parts) + "\n"
+
+
+def _crash_points(crash: CrashTable) -> Iterator[str]:
+    yield escape_cell(crash.headline)
+    yield ""
+    yield f"| {' | '.join(crash.headings)} |"
+    yield f"|{'---|' * len(crash.headings)}"
+    for row in crash.rows:
+        yield f"| {' | '.join(map(escape_cell, row))} |"
 
 
 def _head(session: Session) -> Iterator[str]:

@@ -13,12 +13,22 @@ import subprocess
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.report.prove import SaboteurRow
+from harness.report.prove import ProveVerdict, SaboteurRow
 from harness.report.wording import headline
 from harness.results import CaseResult, Verdict
 from harness.verdict import EXIT_CODES, merge
 
-__all__ = ["Guardrail", "ReportContext", "Session", "describe_host", "group"]
+__all__ = ["CrashTable", "Guardrail", "ReportContext", "Session", "describe_host", "group"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CrashTable:
+    """Crash points, when they were part of the session: a row for each pipeline and kind of trial."""
+
+    verdict: Verdict
+    headline: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]  # the last cell is the verdict
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +43,22 @@ class ReportContext:
     python: str = ""
     platform: str = ""
     git: str = ""
-    cxdb: str = ""  # "embedded", "container <image>", "none"
+    cxdb: str = ""  # "embedded", "container <image>", "<host>:<port>"
     facts: tuple[tuple[str, str], ...] = ()  # anything else worth a line: workers, seed, commit
     prove: tuple[SaboteurRow, ...] = ()  # the saboteur grid, when it was part of the session
+    crash: CrashTable | None = None
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Of what was part of the session besides its cases."""
+        return (*(_OF_SABOTEURS[row.verdict] for row in self.prove), *([self.crash.verdict] if self.crash else []))
+
+
+_OF_SABOTEURS = {
+    ProveVerdict.CAUGHT: Verdict.GREEN,
+    ProveVerdict.SURVIVED: Verdict.RED,
+    ProveVerdict.INVALID: Verdict.INVALID,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +105,7 @@ def group(results: Sequence[CaseResult], context: ReportContext) -> Session:
     names = sorted({case.guardrail for case in results})
     starts = [case.started_at for case in results if case.started_at]
     return Session(
-        verdict=merge(case.verdict for case in results),
+        verdict=merge([*(case.verdict for case in results), *(context.verdicts if results else ())]),
         guardrails=tuple(_guardrail(name, results) for name in names),
         counts=dict(Counter(case.verdict for case in results)),
         started_at=context.started_at or min(starts, default=""),

@@ -90,6 +90,7 @@ def test_every_kind_of_expectation_is_seen_here() -> None:
 HARMED: dict[str, CaseEvidence] = {
     "checkout untouched": healthy_case(after=dataclasses.replace(CHECKOUT, head="def")),
     "no process left": healthy_case(leaked_processes=("pid 7 sleep 60",)),
+    "no secret kept": healthy_case(canary_places=("run: final.json",)),
     "no file left": healthy_case(worktrees=("worktree /elsewhere HEAD abc branch refs/heads/x",)),
     "branch names": healthy_case(branches_after=("main", "/sample")),
     "no traceback": healthy_case(

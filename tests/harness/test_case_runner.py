@@ -181,3 +181,28 @@ def test_an_engine_that_breaks_does_not_pass_for_one_that_refuses(tmp_path: Path
     refused = PLAIN.replace("{ exit = 1 }", "{ exit = 1, logs_root = '{case}/run_config.json/x' }")
     result = run(tmp_path, refused)
     assert "no traceback" in not_green(result)
+
+
+def test_a_command_in_the_background_is_judged_when_all_is_over(tmp_path: Path) -> None:
+    text = PLAIN.replace(
+        "{ run = { exit = 1 } }", '{ run = { background = true, exit = 4 } }, { wait = { final = "run" } }'
+    )
+    result = run(tmp_path, text)
+    assert result.verdict is Verdict.RED
+    assert not_green(result) == {"step 1: run exit code"}
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(3, Verdict.GREEN), (4, Verdict.INVALID)])
+def test_a_shell_that_proves_something_decides_whether_anything_is_known(
+    tmp_path: Path, code: int, verdict: Verdict
+) -> None:
+    shell = f'{{ shell = {{ command = "exit {code}", exit = 3, proves = "three" }} }}'
+    result = run(tmp_path, PLAIN.replace("{ run = {", shell + ", { run = {"))
+    assert result.verdict is verdict
+
+
+def test_the_secret_of_the_environment_is_found_wherever_it_was_kept(tmp_path: Path) -> None:
+    text = PLAIN.replace("exit 3", "env > '{logs_root}/kept'; exit 3".replace("{logs_root}", "{logs}/run"))
+    result = run(tmp_path, text)
+    assert not_green(result) == {"no secret kept"}
+    assert "kept" in result.reason

@@ -11,7 +11,7 @@ from harness.collect import collect_run, read_event_log
 from harness.engines import default_engine
 from harness.errors import HarnessError
 from harness.repos import Git, make_repository
-from harness.scenario import RepoSpec
+from harness.scenario import RepoKind, RepoSpec
 
 
 @pytest.fixture
@@ -44,6 +44,29 @@ def test_what_the_user_left_is_left(tmp_path: Path) -> None:
     status = git.run("status", "--porcelain", "--untracked-files=all")
     assert status.splitlines() == [" M README.md", "A  s.txt", "?? new/x.txt"]
     assert git.run("config", "core.autocrlf").strip() == "input"
+
+
+@pytest.mark.parametrize("kind", RepoKind)
+def test_every_kind_of_repository_has_the_users_files_and_one_worktree(tmp_path: Path, kind: RepoKind) -> None:
+    spec = RepoSpec(kind=kind, files={"a.txt": "a"}, dirty={"a.txt": "b"}, hooks={"pre-commit": "#!/bin/sh\n"})
+    git = make_repository(tmp_path / "repo", spec)
+    assert git.run("status", "--porcelain").strip() == "M a.txt"
+    assert git.worktrees() == ()
+    assert git.checkout_state().hooks.startswith("pre-commit=")
+    assert git.checkout_state() == git.checkout_state()
+    facts = {
+        RepoKind.DETACHED: git.run("symbolic-ref", "-q", "HEAD", ok=(0, 1)) == "",
+        RepoKind.SHALLOW: git.run("rev-parse", "--is-shallow-repository").strip() == "true",
+        RepoKind.SYMLINK: (tmp_path / "repo").is_symlink(),
+        RepoKind.WORKTREE: (tmp_path / "repo" / ".git").is_file(),
+    }
+    assert [name for name, holds in facts.items() if holds] == ([kind] if kind in facts else [])
+
+
+def test_a_submodule_is_a_commit_of_another_repository(tmp_path: Path) -> None:
+    git = make_repository(tmp_path / "repo", RepoSpec(submodules={"vendor/lib": {"l.txt": "l"}}))
+    assert git.run("ls-tree", "HEAD", "vendor/lib").startswith("160000 commit")
+    assert git.run("status", "--porcelain") == ""
 
 
 CHANGES = {

@@ -11,7 +11,7 @@ import pytest
 
 from harness.engines import EVENT_NAMES, TURN_TYPES
 from harness.matrix import find_cases
-from harness.scenario import Expectation, FaultStep
+from harness.scenario import CommandStep, Expectation, FaultStep
 
 ROOT = Path(__file__).parents[2]
 CASES = find_cases(ROOT / "scenarios")
@@ -24,7 +24,11 @@ def test_case_ids_are_unique() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.case_id)
 def test_a_case_has_a_fault_to_prove_or_a_refusal_to_see(case) -> None:  # type: ignore[no-untyped-def]
     scenario = case.scenario
-    faults = [step for step in scenario.steps if isinstance(step, FaultStep)]
+    faults = [
+        step
+        for step in scenario.steps
+        if isinstance(step, FaultStep) or (isinstance(step, CommandStep) and step.proves)
+    ]
     refused = any(expect.nothing_made for expect in scenario.expect.values())
     assert faults or scenario.proofs or refused
 

@@ -1,4 +1,5 @@
-"""The recordings of a real CXDB, played against the embedded one over real sockets, equal byte for byte.
+"""The recordings of a real CXDB, played over real sockets against the embedded one, as a process and in a container,
+equal byte for byte.
 
 The binary steps are played first and their connections stay open, then the HTTP steps: as recorded. What
 the recording itself calls volatile (session ids, times, addresses) is compared by presence and kind.
@@ -14,18 +15,20 @@ import pytest
 from cxdb_wire import REPO, Wire, golden, http
 
 from harness.cxdb import EmbeddedCxdb
+from harness.cxdb.container import ContainerCxdb
 
 BINARY_STEPS = golden("binary.json")
 HTTP_STEPS = golden("http.json")
 VOLATILE = {"created_at_unix_ms", "connected_at", "last_activity_at", "session_id", "peer_addr"}
 
 
-@pytest.fixture(scope="module")
-def played() -> Iterator[dict[str, Any]]:
-    """Step name -> what the embedded server answered."""
+@pytest.fixture(scope="module", params=["process", "container"])
+def played(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """Step name -> what the server answered."""
     answers: dict[str, Any] = {}
     connections: dict[int, Wire] = {}
-    with EmbeddedCxdb() as server:
+    in_container = request.param == "container"
+    with ContainerCxdb(request.getfixturevalue("container_image")) if in_container else EmbeddedCxdb() as server:
         try:
             for step in BINARY_STEPS:
                 number = step["connection"]

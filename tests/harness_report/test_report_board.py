@@ -49,6 +49,12 @@ def test_the_board_fits_and_always_shows_the_counts(width: int, height: int, cop
     assert "▶ 3" in lines[-1]
 
 
+def test_the_head_names_the_engine_and_the_cxdb() -> None:
+    state = running_board()
+    state.apply(samples.progress(ProgressKind.SESSION_STARTED, 0, cxdb="container cxdb/cxdb:latest"))
+    assert "attractor 0.1.0  CXDB container cxdb/cxdb:latest" in drawn(state, Canvas(199, 49))[0]
+
+
 def test_a_wide_board_names_its_cases_and_a_low_one_shows_symbols() -> None:
     assert any("✘ launcher-killed" in line for line in drawn(running_board(), Canvas(199, 49)))
     assert any("✔ ✘ ? ✔ ✔ ✔" in line for line in drawn(running_board(), Canvas(79, 23)))

@@ -21,6 +21,7 @@ from fan_out_patches import FAN_OUT_PATCHES  # type: ignore[import-not-found]  #
 from human_gate_patches import HUMAN_GATE_PATCHES  # type: ignore[import-not-found]
 from manager_patches import MANAGER_PATCHES  # type: ignore[import-not-found]
 from patching import Patch, both, mark, replacing  # type: ignore[import-not-found]
+from trouble_patches import TROUBLE_PATCHES  # type: ignore[import-not-found]
 
 ENOUGH_BYTES = 1_000_000  # of an agent's output, for one who thinks so
 SLOW_DISK_SECONDS = 0.1  # many times what a stage takes, so that a kill between stages lands in it
@@ -65,7 +66,7 @@ def _no_final_after_failure(real: Any) -> Callable[..., Any]:
 
 
 def _only_the_parent(_real: Any) -> Callable[..., Any]:
-    def end_stage(leader_pid: int, token: str, *, grace_seconds: float) -> tuple[int, ...]:
+    def end_stage(leader_pid: int, _token: str, **_more: Any) -> tuple[int, ...]:
         try:
             os.kill(leader_pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -324,6 +325,7 @@ PATCHES: dict[str, dict[str, Patch]] = {
     **FAN_OUT_PATCHES,
     **HUMAN_GATE_PATCHES,
     **MANAGER_PATCHES,
+    **TROUBLE_PATCHES,
     "relative-root": {
         "attractor.cli.run": replacing("absolute", _path_as_given),
         "attractor.app.request": replacing("_logs_root", _as_given),
