@@ -24,6 +24,7 @@ from attractor.app.peers import CxdbPeer, reach_cxdb
 from attractor.app.preflight import Check, Preflight, preflight_only
 from attractor.app.prune import prune_run
 from attractor.app.request import Plan, RunRequest, plan_run
+from attractor.app.restore import Restored, restore_run
 from attractor.app.resume import resume_run
 from attractor.app.shipping import Flushed, RecordedContext, flush_run, newest_turns, recorded_contexts
 from attractor.app.start import start_run
@@ -43,6 +44,7 @@ __all__ = [
     "Plan",
     "Preflight",
     "RecordedContext",
+    "Restored",
     "RunRequest",
     "RunResult",
     "RunStatus",
@@ -66,6 +68,7 @@ __all__ = [
     "reach_cxdb",
     "recorded_contexts",
     "remember_run",
+    "restore_run",
     "resume_run",
     "start_run",
     "stop_run",

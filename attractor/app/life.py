@@ -18,11 +18,11 @@ from pathlib import Path
 from attractor.app.assembly import Host, Parts, assemble, stage_environment
 from attractor.app.branches import Branches
 from attractor.app.history import TERMINAL_EVENT, terminal_fields
-from attractor.app.peers import Shipped, settle
+from attractor.app.peers import AWAY_WAIT_SECONDS, Shipped, settle
 from attractor.app.setup import run_setup
 from attractor.backends import load_catalog
 from attractor.contracts import USAGE_COST, USAGE_TOKENS, FailureClass, RunState, Workspace
-from attractor.cxdb import Journal, NoJournal
+from attractor.cxdb import FINAL_WAIT_SECONDS, Journal, NoJournal
 from attractor.engine import Ending, RunLoop
 from attractor.errors import AttractorError
 from attractor.graph import Graph
@@ -137,12 +137,16 @@ class Life:
         with _noted(losses, "processes that the run has started may go on: "):
             # Looking for them takes an open file, and too many of those may be what has ended the run.
             end_run(self.manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_notes=leader_notes(self.layout))
+        missing = self._missing_history(ending, losses)
+        if missing is not None:
+            ending = missing
         with _noted(losses):
             self.events.emit(TERMINAL_EVENT[ending.status], **terminal_fields(ending, state))
         self.host.observe("terminal_event")
         with _noted(losses):
             CheckpointStore(loop.layout).close(state)
-        final = self._settle(ending, state, losses)
+        wait_seconds = FINAL_WAIT_SECONDS if missing is None else AWAY_WAIT_SECONDS
+        final = self._settle(ending, state, losses, wait_seconds)
         for layout in {loop.layout.root: loop.layout, self.layout.root: self.layout}.values():
             with _noted(losses):
                 write_final([layout], final)
@@ -157,10 +161,32 @@ class Life:
             unwritten=tuple(losses),
         )
 
-    def _settle(self, ending: Ending, state: RunState, losses: list[str]) -> Final:
+    def _missing_history(self, ending: Ending, losses: list[str]) -> Ending | None:
+        """How a run that has gone well ends all the same, because CXDB lacks some of it and must not (cxdb.required).
+
+        Judged before the terminal event, with which final.json has to agree. So that event's own turn is the only one
+        that may still be missing behind a success; cxdb_pending_turns says so.
+        """
+        cxdb = self.manifest.cxdb
+        if cxdb is None or not cxdb.required or ending.status != "success":
+            return None
+        shipped = Shipped(pending=1, outage="what it has cannot be found out")
+        with _noted(losses):
+            _, pending = self.turns.settle(FINAL_WAIT_SECONDS)
+            shipped = Shipped(pending=pending, outage=self.turns.outage).with_branches(self.layout)
+        if not shipped.pending:
+            return None
+        reason = (
+            f"CXDB at {cxdb.binary_addr} lacks {shipped.pending} turns of this run, which its configuration has as "
+            f"required: {shipped.outage}; all nodes are done: once CXDB is back, `attractor resume --logs-root "
+            f"{self.layout.root}` ships the turns and ends the run well"
+        )
+        return Ending("fail", reason, FailureClass.TRANSIENT_INFRA)
+
+    def _settle(self, ending: Ending, state: RunState, losses: list[str], wait_seconds: float) -> Final:
         shipped = Shipped(self.turns.context_id)
         with _noted(losses):
-            shipped = settle(self.turns)
+            shipped = settle(self.turns, wait_seconds)
         with _noted(losses):
             shipped = shipped.with_branches(self.layout)
         return final_of(self.manifest, ending, state, shipped)

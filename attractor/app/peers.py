@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from attractor.config import Autostart, RunConfig
+from attractor.config import Autostart, RunConfig, without_secrets
 from attractor.contracts import EventName
 from attractor.cxdb import (
     FINAL_WAIT_SECONDS,
@@ -28,6 +28,7 @@ from attractor.rundir import (
     EventLog,
     Layout,
     Manifest,
+    encode_json,
     owned_branches,
     pretty_json,
     read_manifest,
@@ -76,11 +77,31 @@ def open_journal(
     if peer is None or cxdb is None:
         return NoJournal()
     graph_dot = layout.graph.read_text(encoding="utf-8", errors="replace")
-    facts = RunFacts(manifest.run_id, cxdb.context_id, graph_dot)
+    facts = RunFacts(
+        manifest.run_id,
+        cxdb.context_id,
+        graph_dot,
+        manifest_json=_recorded_manifest(manifest),
+        run_config_json=_text(layout.run_config),
+    )
     journal = _journal(facts, peer.binary_addr, peer.http_base_url, events, layout)
     journal.attach(peer.connection, fresh=fresh)
     events.listen(journal.take)
     return journal
+
+
+def _recorded_manifest(manifest: Manifest) -> str:
+    """Without what looks like a secret: CXDB has more readers than the logs root."""
+    policy = msgspec.structs.replace(
+        manifest.policy, setup_commands=tuple(map(without_secrets, manifest.policy.setup_commands))
+    )
+    return encode_json(msgspec.structs.replace(manifest, policy=policy)).decode()
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text(encoding="utf-8", errors="replace")
+    return ""
 
 
 def open_branch_journal(manifest: Manifest, owner: Manifest, events: EventLog, layout: Layout) -> Journal | NoJournal:

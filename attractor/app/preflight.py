@@ -98,6 +98,9 @@ class Preflight:
 def run_preflight(plan: Plan, environment: Mapping[str, str]) -> Preflight:
     """Look at everything; raises nothing for what is wrong with the plan."""
     checks = [*_plan_checks(plan), check_disk(plan.layout.root), *_agent_checks(plan, environment)]
+    if not plan.use_cxdb and plan.config.cxdb_required:
+        both = "the configuration has cxdb.required: true, and --no-cxdb was given: leave one of them out"
+        return Preflight((*checks, Check("cxdb", False, both)))
     if not plan.use_cxdb:
         return Preflight((*checks, Check("cxdb", True, "not used (--no-cxdb)")))
     try:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from attractor.config import without_secrets
 from attractor.contracts import EventName
 from attractor.errors import WorkspaceError
 from attractor.processes import Limits, StopRequest, describe_exit, last_line, run_command
@@ -46,7 +47,7 @@ def run_setup(
         exit_code = None if result.timed_out else result.exit_code
         events.emit(
             EventName.SETUP_COMMAND,
-            command=command,
+            command=without_secrets(command),
             exit_code=exit_code,
             duration_ms=round((time.monotonic() - started) * 1000),
         )
@@ -54,7 +55,8 @@ def run_setup(
             return
         if exit_code != 0:
             how = "timed out" if exit_code is None else f"ended with {describe_exit(exit_code)}"
-            raise WorkspaceError(f"setup command {number} {how}: {command}: {last_line(stderr)}".rstrip(": "))
+            told = f"setup command {number} {how}: {without_secrets(command)}: {last_line(stderr)}"
+            raise WorkspaceError(told.rstrip(": "))
     write_atomic(layout.setup_done, b"")
 
 

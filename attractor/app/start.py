@@ -155,7 +155,7 @@ def _manifest(plan: Plan, peer: CxdbPeer | None, agents: AgentSettings) -> Manif
         run_branch=plan.branch,
         graph_dot=str(plan.layout.graph),
         labels=dict(plan.labels),
-        cxdb=_open_context(peer) if peer else None,
+        cxdb=_open_context(peer, plan.config.cxdb_required) if peer else None,
         policy=Policy(
             stage_timeout_seconds=plan.config.stage_timeout_seconds,
             setup_commands=plan.config.setup_commands,
@@ -170,12 +170,13 @@ def _manifest(plan: Plan, peer: CxdbPeer | None, agents: AgentSettings) -> Manif
     )
 
 
-def _open_context(peer: CxdbPeer) -> CxdbManifest:
+def _open_context(peer: CxdbPeer, required: bool) -> CxdbManifest:
     return CxdbManifest(
         context_id=str(peer.connection.create_context().context_id),
         http_base_url=peer.http_base_url,
         binary_addr=peer.binary_addr,
         registry_bundle_id=peer.bundle_id,
+        required=required,
     )
 
 

@@ -24,6 +24,7 @@ from attractor.app import (
     plan_run,
     preflight_only,
     remember_run,
+    restore_run,
     resume_run,
     start_run,
     view_run,
@@ -31,6 +32,7 @@ from attractor.app import (
 from attractor.cli.output import say, tolerated, write
 from attractor.cli.paths import absolute, working_directory
 from attractor.cli.progress import show
+from attractor.config import DEFAULT_BINARY_ADDR, DEFAULT_HTTP_BASE_URL, load_run_config
 from attractor.errors import UsageError
 from attractor.processes import StopRequest
 from attractor.rundir import EventLog, Layout
@@ -101,16 +103,36 @@ def run(**options: Any) -> int:
 
 @click.command()
 @click.option("--logs-root", metavar="L", required=True, help="The run's directory.")
+@click.option(
+    "--from-cxdb",
+    metavar="RUN",
+    help="Make the directory anew from CXDB (it is lost, or elsewhere): the run's id, or its context's number.",
+)
+@click.option("--config", metavar="C", help="With --from-cxdb: where CXDB is, as for run.")
+@click.option("--repo", metavar="R", help="With --from-cxdb: where the run's repository is now.")
 @click.option("--detach", is_flag=True, help="Go on in the background; return once the run is under way.")
 @click.option("--auto-approve", is_flag=True, help="In this life, human gates take yes, or their first choice.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def resume(logs_root: str, detach: bool, auto_approve: bool, quiet: bool, as_json: bool) -> int:
+def resume(
+    logs_root: str,
+    from_cxdb: str | None,
+    config: str | None,
+    repo: str | None,
+    detach: bool,
+    auto_approve: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
     """Go on with a run behind its last finished node.
 
     A run that failed begins again with the node that failed; one that succeeded is left as it is.
     """
     root = absolute(logs_root)
+    if from_cxdb is not None:
+        _restore(from_cxdb, root, config, repo)
+    elif config or repo:
+        raise UsageError("--config and --repo go with --from-cxdb", hint="a run's own directory knows both")
     if detach:
         return _detach_resume(root, auto_approve=auto_approve, as_json=as_json)
     stop = StopRequest()
@@ -125,6 +147,21 @@ def resume(logs_root: str, detach: bool, auto_approve: bool, quiet: bool, as_jso
         auto_approve=auto_approve,
     )
     return _report(result, stop, as_json=as_json)
+
+
+def _restore(wanted: str, root: Path, config: str | None, repo: str | None) -> None:
+    known = load_run_config(absolute(config)) if config else None
+    restored = restore_run(
+        wanted,
+        root,
+        repository=absolute(repo) if repo else None,
+        binary_addr=known.cxdb_binary_addr if known else DEFAULT_BINARY_ADDR,
+        http_base_url=known.cxdb_http_base_url if known else DEFAULT_HTTP_BASE_URL,
+    )
+    remember_run(restored.layout, restored.run_id, os.environ)
+    say(f"run {restored.run_id} is back in {restored.layout.root}: {restored.events} events")
+    for note in restored.notes:
+        say(f"note: {note}")
 
 
 def _cwd(options: dict[str, Any]) -> Path:

@@ -9,10 +9,12 @@ from attractor.config.run_config import (
     load_run_config,
     run_config_of,
 )
+from attractor.config.secrets import REMOVED, without_secrets
 
 __all__ = [
     "DEFAULT_BINARY_ADDR",
     "DEFAULT_HTTP_BASE_URL",
+    "REMOVED",
     "Autostart",
     "RunConfig",
     "Value",
@@ -20,4 +22,5 @@ __all__ = [
     "parse_document",
     "read_document",
     "run_config_of",
+    "without_secrets",
 ]

@@ -37,6 +37,7 @@ class RunConfig:
     repo_path: Path | None = None
     cxdb_binary_addr: str = DEFAULT_BINARY_ADDR
     cxdb_http_base_url: str = DEFAULT_HTTP_BASE_URL
+    cxdb_required: bool = False
     cxdb_autostart: Autostart | None = None
     require_clean: bool = False
     run_branch_prefix: str = DEFAULT_BRANCH_PREFIX
@@ -66,6 +67,7 @@ def run_config_of(document: Value) -> RunConfig:
         repo_path=data.get("repo", {}).get("path"),
         cxdb_binary_addr=cxdb.get("binary_addr", DEFAULT_BINARY_ADDR),
         cxdb_http_base_url=_address(http_base_url, f"{document.file}: cxdb.http_base_url"),
+        cxdb_required=cxdb.get("required", False),
         cxdb_autostart=_autostart(cxdb.get("autostart", {})),
         require_clean=git.get("require_clean", False),
         run_branch_prefix=git.get("run_branch_prefix", DEFAULT_BRANCH_PREFIX),

@@ -148,6 +148,7 @@ RUN_CONFIG = Section(
             {
                 "binary_addr": text,
                 "http_base_url": text,
+                "required": flag,
                 "autostart": Section(
                     {
                         "enabled": flag,

@@ -32,8 +32,8 @@ class EventName(StrEnum):
     EDGE_SELECTED = "edge_selected"  # from to rule label condition loop_restart
     ARTIFACT_STORED = "artifact_stored"  # node_id artifact_id name size_bytes sha256 path
     FOREIGN_WORK_KEPT = "foreign_work_kept"  # node_id reference
-    CHECKPOINT_SAVED = "checkpoint_saved"  # node_id status sequence git_commit_sha checkpoint_path
-    LOOP_RESTART = "loop_restart"  # from to restart_count logs_root
+    CHECKPOINT_SAVED = "checkpoint_saved"  # node_id status sequence git_commit_sha checkpoint_path step
+    LOOP_RESTART = "loop_restart"  # from to restart_count logs_root state
     LOOP_RESTART_BLOCKED = "loop_restart_blocked"  # node_id failure_class failure_reason
     LOOP_RESTART_SIGNATURE = "loop_restart_signature"  # node_id signature count limit
     LOOP_RESTART_CIRCUIT_BREAKER = "loop_restart_circuit_breaker"  # node_id signature count limit

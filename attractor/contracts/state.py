@@ -30,6 +30,33 @@ class Finished:
     timestamp: str
     tree_sha: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """As a line of `checkpoint.log` has it, and the event of the step."""
+        return {
+            "sequence": self.sequence,
+            "timestamp": self.timestamp,
+            "node": self.node_id,
+            "outcome": self.outcome.to_json(),
+            "context": dict(self.context_changes),
+            "retries": self.retries,
+            "git_commit_sha": self.commit_sha,
+            "git_tree_sha": self.tree_sha,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Finished:
+        """Raises KeyError, TypeError or ValueError for what `to_json` does not write."""
+        return cls(
+            sequence=data["sequence"],
+            node_id=data["node"],
+            outcome=Outcome.from_json(data["outcome"]),
+            context_changes=data["context"],
+            retries=data["retries"],
+            commit_sha=data["git_commit_sha"],
+            tree_sha=data["git_tree_sha"],
+            timestamp=data["timestamp"],
+        )
+
 
 @dataclass(slots=True)
 class RunState:
@@ -60,6 +87,21 @@ class RunState:
     def current_node(self) -> str:
         """The last finished node, '' before the first."""
         return self.completed_nodes[-1] if self.completed_nodes else ""
+
+    @property
+    def newest_step(self) -> Finished:
+        """The step that led here. What it has changed in the context is not known any more: all of it stands there."""
+        node_id = self.current_node
+        return Finished(
+            sequence=self.sequence,
+            node_id=node_id,
+            outcome=self.node_outcomes[node_id],
+            context_changes=dict(self.context),
+            retries=self.node_retries.get(node_id, 0),
+            commit_sha=self.commit_sha,
+            tree_sha=self.tree_sha,
+            timestamp=self.timestamp,
+        )
 
     def apply(self, step: Finished) -> None:
         """Take one step. Steps are applied in order of `sequence`, each once."""

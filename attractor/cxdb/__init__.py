@@ -4,8 +4,8 @@ from attractor.cxdb.bundle import registry_bundle
 from attractor.cxdb.connection import CxdbConnection, split_address
 from attractor.cxdb.frames import StoredTurn
 from attractor.cxdb.journal import FINAL_WAIT_SECONDS, Journal, NoJournal
-from attractor.cxdb.registry import check_base_url, publish_bundle
-from attractor.cxdb.turns import Origin, RunFacts, Turn, described, origin_of, turns_of
+from attractor.cxdb.registry import check_base_url, newest_contexts, publish_bundle
+from attractor.cxdb.turns import Origin, RunFacts, Turn, described, line_of, origin_of, turns_of
 
 __all__ = [
     "FINAL_WAIT_SECONDS",
@@ -18,6 +18,8 @@ __all__ = [
     "Turn",
     "check_base_url",
     "described",
+    "line_of",
+    "newest_contexts",
     "origin_of",
     "publish_bundle",
     "registry_bundle",

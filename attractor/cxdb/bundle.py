@@ -1,8 +1,9 @@
 """The types of our turns, and the registry bundle that lets CXDB's own viewer name their fields.
 
 The type names are the ones published for Attractor runs, with the same fields under the same tags, so that
-existing viewers show our runs. Ours are version 2: they add `event_seq` and `event_part`, which say from which
-line of progress.ndjson a turn was made, and are what "complete and not doubled" is checked by.
+existing viewers show our runs. Ours are version 3: they add `event_seq` and `event_part`, which say from which
+line of progress.ndjson a turn was made, and are what "complete and not doubled" is checked by; and, in an event's first
+turn, the line itself, so that a run can be brought back from its context.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 PREFIX: Final = "com.kilroy.attractor."
-TYPE_VERSION: Final = 2
+TYPE_VERSION: Final = 3
 
 # short type name -> field name -> (tag, type)
 _S, _U64, _U32, _BOOL = "string", "u64", "u32", "bool"
@@ -29,6 +30,8 @@ FIELDS: Final[dict[str, dict[str, tuple[int, str]]]] = {
         "graph_name": (8, _S),
         "goal": (9, _S),
         "graph_dot": (12, _S),
+        "manifest_json": (13, _S),
+        "run_config_json": (14, _S),
     },
     "RunResumed": {
         "run_id": (1, _S),
@@ -158,6 +161,12 @@ FIELDS: Final[dict[str, dict[str, tuple[int, str]]]] = {
         "failure_class": (7, _S),
         "failure_reason": (8, _S),
     },
+    "Event": {
+        "run_id": (1, _S),
+        "timestamp_ms": (2, _U64),
+        "event": (3, _S),
+        "node_id": (4, _S),
+    },
     "RunCompleted": {
         "run_id": (1, _S),
         "timestamp_ms": (2, _U64),
@@ -177,6 +186,7 @@ FIELDS: Final[dict[str, dict[str, tuple[int, str]]]] = {
 RUN_ID_TAG: Final = 1  # in every type
 SEQ_TAG: Final = 100
 PART_TAG: Final = 101
+LINE_TAG: Final = 102
 
 
 def registry_bundle() -> tuple[str, bytes]:
@@ -192,6 +202,7 @@ def _fields(name: str) -> dict[str, dict[str, Any]]:
     described = {str(tag): _field(field, kind) for field, (tag, kind) in FIELDS[name].items()}
     described[str(SEQ_TAG)] = _field("event_seq", "u64")
     described[str(PART_TAG)] = _field("event_part", "u32")
+    described[str(LINE_TAG)] = _field("event_json", "string")
     return described
 
 

@@ -8,12 +8,14 @@ import threading
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from attractor.contracts import NotReadable, read_json
 from attractor.cxdb.bundle import registry_bundle
 from attractor.cxdb.connection import is_host
 from attractor.errors import ConfigError, CxdbProtocolError, CxdbUnreachable
 
 TIMEOUT_SECONDS = 5.0
 MAX_ANSWER_BYTES = 1 << 20
+MOST_CONTEXTS = 1000
 
 
 def publish_bundle(http_base_url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
@@ -27,6 +29,17 @@ def publish_bundle(http_base_url: str, timeout_seconds: float = TIMEOUT_SECONDS)
             address=http_base_url,
         )
     return bundle_id
+
+
+def newest_contexts(http_base_url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> list[int]:
+    """The newest contexts that the server lists, newest first; 1,000 at most."""
+    status, body = _request(http_base_url, "GET", f"/v1/contexts?limit={MOST_CONTEXTS}", b"", timeout_seconds)
+    try:
+        if status == 200:
+            return sorted((int(entry["context_id"]) for entry in read_json(body)["contexts"]), reverse=True)
+    except (NotReadable, KeyError, TypeError, ValueError) as error:
+        raise CxdbProtocolError(f"CXDB at {http_base_url} listed contexts unreadably: {error!r}") from error
+    raise CxdbProtocolError(f"CXDB at {http_base_url} does not list contexts: {status} {body[:200]!r}")
 
 
 def _request(base_url: str, method: str, path: str, body: bytes, timeout_seconds: float) -> tuple[int, str]:

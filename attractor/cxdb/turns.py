@@ -16,7 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from attractor.contracts import EventName, NotReadable, read_json, readable
-from attractor.cxdb.bundle import FIELDS, PART_TAG, PREFIX, RUN_ID_TAG, SEQ_TAG, TYPE_VERSION
+from attractor.cxdb.bundle import FIELDS, LINE_TAG, PART_TAG, PREFIX, RUN_ID_TAG, SEQ_TAG, TYPE_VERSION
+from attractor.rundir import encode_json
 
 Event = dict[str, Any]
 Origin = tuple[int, int]  # (event_seq, event_part): ordered as the turns are
@@ -44,7 +45,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What turns repeat from the manifest.
+    """What turns repeat from the run's other files, so that it can be brought back without them.
 
     `forked_from`: the run whose turns the context begins with. `context_id` '': there is none yet.
     """
@@ -53,6 +54,8 @@ class RunFacts:
     context_id: str
     graph_dot: str
     forked_from: str = ""
+    manifest_json: str = ""
+    run_config_json: str = ""
 
 
 _Fields = dict[str, Any]
@@ -60,16 +63,15 @@ _Maker = Callable[[Event, RunFacts], list[tuple[str, _Fields]]]
 
 
 def turns_of(event: Event, facts: RunFacts) -> list[Turn]:
-    """The turns of one event; most events make one, some none."""
-    maker = _MAKERS.get(event["event"])
-    if maker is None:
-        return []
+    """The turns of one event, one or more; the first holds the event as it is."""
     turns = []
-    for part, (name, fields) in enumerate(maker(event, facts)):
+    for part, (name, fields) in enumerate(_MAKERS.get(event["event"], _other)(event, facts)):
         table = FIELDS[name]
         tagged = {table[field][0]: value for field, value in fields.items() if value is not None}
         tagged[SEQ_TAG] = event["seq"]
         tagged[PART_TAG] = part
+        if part == 0:
+            tagged[LINE_TAG] = encode_json(event).decode()
         turns.append(Turn(_TYPE_IDS[name], _encode(tagged), event["seq"], part))
     return turns
 
@@ -91,6 +93,15 @@ def origin_of(payload: bytes, facts: RunFacts) -> Origin | None:
         return None
 
 
+def line_of(payload: bytes) -> bytes | None:
+    """The line of progress.ndjson that a stored turn was made from; None in all but the first turn of an event."""
+    try:
+        line = readable(_decoder.decode, payload)[LINE_TAG]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return line.encode() + b"\n" if isinstance(line, str) else None
+
+
 def described(type_id: str, payload: bytes) -> tuple[str, dict[str, Any]]:
     """A stored turn with the names of our bundle: its short type and its fields. What is not ours keeps its whole type
     and has no fields.
@@ -98,7 +109,8 @@ def described(type_id: str, payload: bytes) -> tuple[str, dict[str, Any]]:
     name = type_id.removeprefix(PREFIX)
     if name == type_id or name not in FIELDS:
         return type_id, {}
-    names = {tag: field for field, (tag, _) in FIELDS[name].items()} | {SEQ_TAG: "event_seq", PART_TAG: "event_part"}
+    names = {tag: field for field, (tag, _) in FIELDS[name].items()}
+    names |= {SEQ_TAG: "event_seq", PART_TAG: "event_part", LINE_TAG: "event_json"}
     try:
         return name, {names[tag]: value for tag, value in readable(_decoder.decode, payload).items() if tag in names}
     except (TypeError, ValueError):
@@ -119,8 +131,23 @@ def _common(event: Event) -> _Fields:
 def _run_started(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
     copied = {key: event.get(key) for key in ("repo_path", "base_sha", "run_branch", "logs_root", "graph_name", "goal")}
     return [
-        ("RunStarted", _common(event) | copied | {"worktree_dir": event.get("worktree"), "graph_dot": facts.graph_dot})
+        (
+            "RunStarted",
+            _common(event)
+            | copied
+            | {
+                "worktree_dir": event.get("worktree"),
+                "graph_dot": facts.graph_dot,
+                "manifest_json": facts.manifest_json or None,
+                "run_config_json": facts.run_config_json or None,
+            },
+        )
     ]
+
+
+def _other(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
+    """An event that has no turn type of its own."""
+    return [("Event", _common(event) | {"event": event["event"], "node_id": event.get("node_id")})]
 
 
 def _run_resumed(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:

@@ -203,7 +203,7 @@ class RunLoop:
         state.apply(step)
         self.store.save(state, step)
         self.observe("checkpoint_saved")
-        self.events.emit(EventName.CHECKPOINT_SAVED, **checkpoint_fields(state, self.layout))
+        self.events.emit(EventName.CHECKPOINT_SAVED, **checkpoint_fields(state, self.layout, step))
         self.turns.flush()
         self.observe("turns_sent")
 
@@ -246,17 +246,31 @@ class RunLoop:
             self.events.emit(EventName.LOOP_RESTART_CIRCUIT_BREAKER, node_id=node.id, **facts)
 
 
-def checkpoint_fields(state: RunState, layout: Layout) -> dict[str, Any]:
-    """The `checkpoint_saved` event of the newest step in `state`."""
+def checkpoint_fields(state: RunState, layout: Layout, step: Finished | None = None) -> dict[str, Any]:
+    """The `checkpoint_saved` event of the newest step in `state`. With it the state can be built again from events."""
     return {
         "node_id": state.current_node,
         "status": state.node_outcomes[state.current_node].status.value,
         "sequence": state.sequence,
         "git_commit_sha": state.commit_sha or None,
         "checkpoint_path": str(layout.checkpoint),
+        "step": (step or state.newest_step).to_json(),
     }
 
 
 def restart_fields(state: RunState, layout: Layout) -> dict[str, Any]:
     """The `loop_restart` event of the restart `state` began with."""
-    return {"to": state.next_node, "restart_count": state.restart_count, "logs_root": str(layout.root)}
+    begins_with = {
+        "sequence": state.sequence,
+        "timestamp": state.timestamp,
+        "git_commit_sha": state.commit_sha,
+        "git_tree_sha": state.tree_sha,
+        "context": dict(state.context),
+        "restart_signatures": dict(state.restart_signatures),
+    }
+    return {
+        "to": state.next_node,
+        "restart_count": state.restart_count,
+        "logs_root": str(layout.root),
+        "state": begins_with,
+    }

@@ -215,29 +215,8 @@ def _state_of(snapshot: _Snapshot) -> RunState:
 
 
 def _encode_line(step: Finished) -> bytes:
-    return encode_json(
-        _Line(
-            sequence=step.sequence,
-            timestamp=step.timestamp,
-            node=step.node_id,
-            outcome=step.outcome.to_json(),
-            context=dict(step.context_changes),
-            retries=step.retries,
-            git_commit_sha=step.commit_sha,
-            git_tree_sha=step.tree_sha,
-        )
-    )
+    return encode_json(step.to_json())
 
 
 def _decode_line(line: bytes) -> Finished:
-    data = readable(_line_decoder.decode, line)
-    return Finished(
-        sequence=data.sequence,
-        node_id=data.node,
-        outcome=Outcome.from_json(data.outcome),
-        context_changes=data.context,
-        retries=data.retries,
-        commit_sha=data.git_commit_sha,
-        tree_sha=data.git_tree_sha,
-        timestamp=data.timestamp,
-    )
+    return Finished.from_json(msgspec.to_builtins(readable(_line_decoder.decode, line)))

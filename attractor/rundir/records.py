@@ -14,12 +14,13 @@ from attractor.rundir.layout import Layout
 
 
 class CxdbManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the run's turns are."""
+    """Where the run's turns are. `required`: a run that cannot store them all has failed."""
 
     context_id: str
     http_base_url: str
     binary_addr: str
     registry_bundle_id: str
+    required: bool = False
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +104,8 @@ def read_manifest(layout: Layout) -> Manifest:
             ) from None
         raise RunDirectoryError(
             f"{layout.root} is not a run's directory: it has no manifest.json",
-            hint="name the folder that `attractor run` printed as logs_root=, or see `attractor runs list`",
+            hint="name the folder that `attractor run` printed as logs_root=, or see `attractor runs list`; one that is "
+            "lost is made anew from CXDB by `attractor resume --logs-root L --from-cxdb RUN`",
         ) from None
     except NotADirectoryError:
         raise RunDirectoryError(f"{layout.root} is not a directory") from None

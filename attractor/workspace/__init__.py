@@ -16,6 +16,7 @@ from attractor.workspace.names import (
 from attractor.workspace.plain import PlainFolder
 from attractor.workspace.program import without_git_variables, worktree_variables
 from attractor.workspace.repository import RepositoryFacts, branch_exists, check_branch_free, inspect_repository
+from attractor.workspace.restoring import commit_exists, set_aside_branches
 from attractor.workspace.worktree import (
     create_worktree,
     fork_worktree,
@@ -34,6 +35,7 @@ __all__ = [
     "check_branch_free",
     "check_prefix",
     "check_run_id",
+    "commit_exists",
     "create_worktree",
     "fork_worktree",
     "inspect_repository",
@@ -46,6 +48,7 @@ __all__ = [
     "remove_worktree",
     "restore_worktree",
     "run_branch",
+    "set_aside_branches",
     "without_git_variables",
     "worktree_variables",
 ]

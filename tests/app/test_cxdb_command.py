@@ -41,6 +41,7 @@ def test_show_counts_turns_by_type(ran: Ran) -> None:
     assert of_run["context_id"] == ran.json("final.json")["cxdb_context_id"]
     assert of_run["types"] == {
         "CheckpointSaved": 4,
+        "Event": 11,
         "GitCheckpoint": 4,
         "RunCompleted": 1,
         "RunStarted": 1,

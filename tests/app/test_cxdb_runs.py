@@ -41,16 +41,8 @@ def event_seqs(ran: Ran, server: EmbeddedCxdb) -> list[int]:
     return sorted({seq for seq, _ in origins})
 
 
-def events_with_turns(ran: Ran) -> list[int]:
-    without = (
-        "preflight_passed",
-        "edge_selected",
-        "setup_command",
-        "stage_heartbeat",
-        "stage_retry_blocked",
-        "cxdb_degraded",
-    )
-    return [e["seq"] for e in ran.events() if e["event"] not in (*without, "cxdb_recovered")]
+def all_seqs(ran: Ran) -> list[int]:
+    return [event["seq"] for event in ran.events()]
 
 
 def test_a_server_that_restarts_empty_under_a_run_gets_all_of_it_in_a_new_context(
@@ -64,7 +56,7 @@ def test_a_server_that_restarts_empty_under_a_run_gets_all_of_it_in_a_new_contex
     assert ran.status == "success"
     final = ran.json("final.json")
     assert final["cxdb_pending_turns"] == 0
-    assert event_seqs(ran, server) == events_with_turns(ran)
+    assert event_seqs(ran, server) == all_seqs(ran)
     assert ran.json("manifest.json")["cxdb"]["context_id"] == final["cxdb_context_id"]
     assert [e["context_id"] for e in ran.events("cxdb_recovered")] == [final["cxdb_context_id"]]
 
@@ -97,7 +89,7 @@ def test_resuming_a_finished_run_ships_what_cxdb_lacks(repo: Path, server: Embed
     after = ran.json("final.json")
     assert (after["cxdb_pending_turns"], after["cxdb_outage"]) == (0, "")
     assert after | {key: before[key] for key in before if key.startswith("cxdb_")} == before
-    assert event_seqs(ran, server) == events_with_turns(ran)
+    assert event_seqs(ran, server) == all_seqs(ran)
 
 
 @pytest.mark.parametrize("occupied", [False, True])
@@ -115,7 +107,7 @@ def test_a_resume_onto_a_context_that_is_another_runs_now_leaves_it_alone(
     (repo.parent / "ok").touch()
     again = resume(ran.root)
     assert again.status == "success"
-    assert event_seqs(again, server) == events_with_turns(again)
+    assert event_seqs(again, server) == all_seqs(again)
     if occupied:
         assert read_turns(server.http_base_url, second.json("final.json")["cxdb_context_id"]) == other
         assert again.json("final.json")["cxdb_context_id"] != second.json("final.json")["cxdb_context_id"]
@@ -202,8 +194,7 @@ def branch_turns(ran: Ran, child: str, server: EmbeddedCxdb) -> tuple[list[str],
 
 def branch_seqs(ran: Ran, child: str) -> list[int]:
     lines = (ran.root / f"parallel.d/fan/1/{child}/progress.ndjson").read_text().splitlines()
-    without = ("edge_selected", "cxdb_degraded", "cxdb_recovered")
-    return [event["seq"] for event in map(json.loads, lines) if event["event"] not in without]
+    return [json.loads(line)["seq"] for line in lines]
 
 
 def test_each_branch_has_a_context_forked_from_the_runs(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
@@ -211,7 +202,7 @@ def test_each_branch_has_a_context_forked_from_the_runs(repo: Path, server: Embe
     assert ran.status == "success"
     for child in "ab":
         before, own = branch_turns(ran, child, server)
-        assert before[:3] == ["RunStarted", "StageStarted", "StageFinished"]
+        assert before[:4] == ["RunStarted", "Event", "StageStarted", "StageFinished"]
         assert sorted(set(own)) == branch_seqs(ran, child)
     main = read_turns(server.http_base_url, ran.json("final.json")["cxdb_context_id"])
     assert {turn.data["run_id"] for turn in main} == {"r1"}, "a branch's turns are in its own context alone"

@@ -7,7 +7,7 @@ import pytest
 
 from attractor.contracts import TERMINAL_EVENTS, EventName
 from attractor.cxdb import RunFacts, registry_bundle, turns_of
-from attractor.cxdb.bundle import FIELDS, PART_TAG, RUN_ID_TAG, SEQ_TAG
+from attractor.cxdb.bundle import FIELDS, LINE_TAG, PART_TAG, RUN_ID_TAG, SEQ_TAG
 from attractor.cxdb.turns import origin_of
 
 FACTS = RunFacts(run_id="r", context_id="7", graph_dot="digraph G {}")
@@ -49,7 +49,7 @@ def test_each_turn_names_its_event_and_part_and_only_fields_of_the_bundle(event:
     for part, turn in enumerate(turns):
         assert origin_of(turn.payload, FACTS) == turn.origin == (9, part)
         name = turn.type_id.decode().rpartition(".")[2]
-        known = {tag for tag, _ in FIELDS[name].values()} | {SEQ_TAG, PART_TAG}
+        known = {tag for tag, _ in FIELDS[name].values()} | {SEQ_TAG, PART_TAG, LINE_TAG}
         assert set(msgspec.msgpack.decode(turn.payload)) <= known
 
 
@@ -116,12 +116,12 @@ def test_the_bundle_names_its_content() -> None:
     bundle = json.loads(content)
     assert bundle["bundle_id"] == bundle_id
     assert "com.kilroy.attractor.StageFinished" in bundle["types"]
-    tags = bundle["types"]["com.kilroy.attractor.RunStarted"]["versions"]["2"]["fields"]
+    tags = bundle["types"]["com.kilroy.attractor.RunStarted"]["versions"]["3"]["fields"]
     assert tags["1"]["name"] == "run_id"
     assert tags["2"]["semantic"] == "unix_ms"
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_no_tag_is_used_twice(name: str) -> None:
-    tags = [tag for tag, _ in FIELDS[name].values()] + [SEQ_TAG, PART_TAG]
+    tags = [tag for tag, _ in FIELDS[name].values()] + [SEQ_TAG, PART_TAG, LINE_TAG]
     assert len(tags) == len(set(tags))
