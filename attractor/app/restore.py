@@ -90,8 +90,8 @@ def restore_run(
             f"{manifest.repo_path} does not have commit {states[-1].commit_sha}, where the run stands",
             hint=f"bring the run's branch here first: git fetch ORIGIN {manifest.run_branch}:{manifest.run_branch}",
         )
-    _write(layout, manifest, record, states)
-    return Restored(layout, manifest.run_id, len(record.events), _notes(record, manifest))
+    missing = _write(layout, manifest, record, states)
+    return Restored(layout, manifest.run_id, len(record.events), _notes(record, manifest, missing))
 
 
 def _check_free(layout: Layout) -> None:
@@ -259,8 +259,8 @@ def _begun_again(state: RunState, event: Event) -> RunState:
 # --- the folder ---
 
 
-def _write(layout: Layout, manifest: Manifest, record: _Record, states: Sequence[RunState]) -> None:
-    """The manifest last: from it on the folder is a run's."""
+def _write(layout: Layout, manifest: Manifest, record: _Record, states: Sequence[RunState]) -> list[str]:
+    """The manifest last: from it on the folder is a run's. The ids of artifacts that are missing."""
     make_directory(layout.root)
     lock = acquire(layout)
     try:
@@ -272,8 +272,11 @@ def _write(layout: Layout, manifest: Manifest, record: _Record, states: Sequence
             place = layout.restart(count)
             make_directory(place.root)
             CheckpointStore(place).save(state, None)
+        assert manifest.cxdb is not None, "it was read from there"
+        missing = _write_artifacts(layout, record, manifest.cxdb.binary_addr)
         _set_aside(manifest, record.events, states[-1])
         write_manifest(layout, manifest)
+        return missing
     finally:
         lock.release()
 
@@ -294,11 +297,40 @@ def _set_aside(manifest: Manifest, events: Sequence[Event], state: RunState) -> 
         set_aside_branches(Path(manifest.repo_path), (f"{base}/{at_work}/{pass_name}", f"{base}/{nested}"))
 
 
-def _notes(record: _Record, manifest: Manifest) -> tuple[str, ...]:
+def _write_artifacts(layout: Layout, record: _Record, binary_addr: str) -> list[str]:
+    """Values that are too large for the context, from their blobs; the ids of those that CXDB has not got."""
+    old = Path(record.manifest.logs_root)
+    missing = []
+    for event in record.events:
+        if event["event"] != EventName.ARTIFACT_STORED:
+            continue
+        path = Path(event["path"])
+        content = _blob(event.get("blake3", ""), binary_addr)
+        if content is None or not path.is_relative_to(old) or ".." in path.parts:
+            missing.append(str(event["artifact_id"]))
+            continue
+        place = layout.root / path.relative_to(old)
+        make_directory(place.parent)
+        write_atomic(place, content)
+    return missing
+
+
+def _blob(content_hash: str, binary_addr: str) -> bytes | None:
+    """None for one that the server does not know: it closes the connection then, so each has one of its own."""
+    if not content_hash:
+        return None
+    connection = CxdbConnection(binary_addr, client_tag=CLIENT_TAG)
+    try:
+        return connection.get_blob(bytes.fromhex(content_hash), READ_SECONDS)
+    except (CxdbOutcomeUnknown, ValueError):
+        return None
+    finally:
+        connection.close()
+
+
+def _notes(record: _Record, manifest: Manifest, missing: Sequence[str]) -> tuple[str, ...]:
     notes = ["stages' own files (logs, prompts, answers) are not in CXDB and do not come back"]
-    artifacts = {event["artifact_id"] for event in record.events if event["event"] == EventName.ARTIFACT_STORED}
-    if artifacts:
-        notes.append(f"values too large for the context do not come back either: {', '.join(sorted(artifacts))}")
+    notes += [f"artifact {name} is not in CXDB and does not come back" for name in missing]
     if record.cut:
         notes.append(f"{record.cut} events behind a gap were left out: what they tell is done again")
     if any(REMOVED in command for command in manifest.policy.setup_commands):

@@ -11,12 +11,18 @@ import select
 import socket
 import time
 from collections import deque
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from attractor.cxdb import frames
 from attractor.cxdb.frames import Frame, FrameReader, Head, Message, StoredTurn
 from attractor.errors import ConfigError, CxdbOutcomeUnknown, CxdbProtocolError, CxdbUnreachable
 
 REPLY_TIMEOUT_SECONDS = 5.0
+PIECE_BYTES = 1 << 18
+PIECES_A_PUSH = 4  # so that sending a file never holds up a stage
+MAX_BLOB_BYTES = frames.MAX_PAYLOAD_BYTES - 36
+_ACKNOWLEDGED = frozenset({Message.APPEND_TURN, Message.PUT_BLOB})
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -38,6 +44,20 @@ def is_host(name: str) -> bool:
         return False
 
 
+@dataclass(slots=True)
+class _Rest:
+    """What of a file is still to be sent."""
+
+    file: BinaryIO
+    left: int
+
+    def read(self, most: int) -> bytes:
+        """b'' where the file has less than was announced. Raises OSError."""
+        data = self.file.read(min(most, self.left))
+        self.left -= len(data)
+        return data
+
+
 class CxdbConnection:
     """A greeted connection. Not shared between threads.
 
@@ -53,6 +73,7 @@ class CxdbConnection:
         self._reader = FrameReader()
         self._ready: deque[Frame] = deque()
         self._unsent = bytearray()
+        self._behind: deque[bytes | _Rest] = deque()  # files being sent, and what is queued behind them
         self._next_request = 1
         self._expected: deque[tuple[int, Message]] = deque()
         self._socket = self._connect(deadline)
@@ -105,27 +126,85 @@ class CxdbConnection:
 
     @property
     def unsent_bytes(self) -> int:
-        """What `push` could not hand to the kernel yet, because the server does not read."""
-        return len(self._unsent)
+        """What `push` could not hand to the kernel yet, because the server does not read. Files are not held here."""
+        return len(self._unsent) + sum(len(piece) for piece in self._behind if isinstance(piece, bytes))
+
+    def put_blob(self, content_hash: bytes, file: BinaryIO, size: int) -> None:
+        """Queue a file to be stored under its BLAKE3 hash; it is read as it is sent, and closed then.
+
+        The server ends the connection where content and hash do not agree. At most `MAX_BLOB_BYTES`.
+        """
+        head = frames.put_blob_head(content_hash, size)
+        header = frames.frame_header(Message.PUT_BLOB, self._next_request, len(head) + size)
+        self._expected.append((self._next_request, Message.PUT_BLOB))
+        self._next_request += 1
+        self._write(header + head)
+        self._behind.append(_Rest(file, size))
+
+    def get_blob(self, content_hash: bytes, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> bytes:
+        """A blob by its hash. A server that does not know it ends the connection: CxdbOutcomeUnknown."""
+        return frames.decode_blob(self._call(Message.GET_BLOB, frames.get_blob(content_hash), timeout_seconds))
 
     def push(self) -> None:
         """Send what is queued and take in what has been answered, without waiting for either."""
-        if self._unsent:
-            try:
-                sent = self._socket.send(self._unsent)
-                del self._unsent[:sent]
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                raise self._broken(error) from error
+        for _ in range(PIECES_A_PUSH):
+            self._refill()
+            if not self._unsent or not self._send():
+                break
         self._receive()
         self._take_acks()
+
+    def _send(self) -> bool:
+        """Whether the kernel took all of what there was."""
+        try:
+            sent = self._socket.send(self._unsent)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise self._broken(error) from error
+        del self._unsent[:sent]
+        return not self._unsent
+
+    def _refill(self) -> None:
+        """Take the next pieces of what is queued behind a file, and of the file itself, up to a piece's size."""
+        while self._behind and len(self._unsent) < PIECE_BYTES:
+            piece = self._behind[0]
+            if isinstance(piece, _Rest):
+                if piece.left:
+                    self._unsent += self._read(piece)
+                if piece.left:
+                    return
+                piece.file.close()
+            else:
+                self._unsent += piece
+            self._behind.popleft()
+
+    def _read(self, rest: _Rest) -> bytes:
+        try:
+            data = rest.read(PIECE_BYTES)
+        except OSError as error:
+            raise self._given_up(error.strerror or str(error)) from error
+        if not data:
+            raise self._given_up(f"a file that is being sent ended {rest.left} bytes early")
+        return data
+
+    def _given_up(self, why: str) -> CxdbOutcomeUnknown:
+        return CxdbOutcomeUnknown(f"connection to CXDB at {self.address} given up: {why}", address=self.address)
 
     def barrier(self, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> None:
         """Wait until everything queued is answered. CxdbOutcomeUnknown when that takes too long."""
         deadline = time.monotonic() + timeout_seconds
         self.push()
         while self._expected:
+            self._wait(deadline)
+            self.push()
+
+    def await_answer(self, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> None:
+        """Wait until one more of what is queued is answered. CxdbOutcomeUnknown when that takes too long."""
+        deadline = time.monotonic() + timeout_seconds
+        before = len(self._expected)
+        self.push()
+        while self._expected and len(self._expected) == before:
             self._wait(deadline)
             self.push()
 
@@ -141,12 +220,18 @@ class CxdbConnection:
 
     def _queue(self, kind: Message, payload: bytes) -> None:
         self._expected.append((self._next_request, kind))
-        self._unsent += frames.encode_frame(kind, self._next_request, payload)
+        self._write(frames.encode_frame(kind, self._next_request, payload))
         self._next_request += 1
+
+    def _write(self, data: bytes) -> None:
+        if self._behind:
+            self._behind.append(data)
+        else:
+            self._unsent += data
 
     def _wait(self, deadline: float) -> None:
         left = deadline - time.monotonic()
-        mask = select.POLLIN | (select.POLLOUT if self._unsent else 0)
+        mask = select.POLLIN | (select.POLLOUT if self._unsent or self._behind else 0)
         self._poll.modify(self._socket, mask)
         if left <= 0 or not self._poll.poll(left * 1000 + 1):
             raise CxdbOutcomeUnknown(
@@ -170,8 +255,11 @@ class CxdbConnection:
                 return
 
     def _take_acks(self) -> None:
-        while self._ready and self._expected and self._expected[0][1] is Message.APPEND_TURN:
-            frames.decode_ack(self._match(self._ready.popleft()))
+        while self._ready and self._expected and self._expected[0][1] in _ACKNOWLEDGED:
+            kind = self._expected[0][1]
+            payload = self._match(self._ready.popleft())
+            if kind is Message.APPEND_TURN:
+                frames.decode_ack(payload)
 
     def _match(self, frame: Frame) -> bytes:
         request_id, kind = self._expected.popleft()
@@ -196,3 +284,7 @@ class CxdbConnection:
 
     def close(self) -> None:
         self._socket.close()
+        for piece in self._behind:
+            if isinstance(piece, _Rest):
+                piece.file.close()
+        self._behind.clear()

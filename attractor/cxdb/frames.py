@@ -81,7 +81,11 @@ class StoredTurn:
 
 
 def encode_frame(kind: int, request_id: int, payload: bytes) -> bytes:
-    return HEADER.pack(len(payload), kind, 0, request_id) + payload
+    return frame_header(kind, request_id, len(payload)) + payload
+
+
+def frame_header(kind: int, request_id: int, payload_bytes: int) -> bytes:
+    return HEADER.pack(payload_bytes, kind, 0, request_id)
 
 
 class FrameReader:
@@ -120,6 +124,20 @@ def create_context(base_turn_id: int = 0) -> bytes:
 
 def get_head(context_id: int) -> bytes:
     return struct.pack("<Q", context_id)
+
+
+def put_blob_head(content_hash: bytes, size: int) -> bytes:
+    """What comes before the blob's own bytes in PUT_BLOB."""
+    return content_hash + _U32.pack(size)
+
+
+def get_blob(content_hash: bytes) -> bytes:
+    return content_hash
+
+
+def decode_blob(payload: bytes) -> bytes:
+    cursor = _Cursor(payload)
+    return cursor.take(cursor.number("<I"))
 
 
 def get_last(context_id: int, limit: int, *, with_payload: bool) -> bytes:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.cxdb.blobs import blob_of
 from attractor.cxdb.connection import REPLY_TIMEOUT_SECONDS, CxdbConnection
 from attractor.cxdb.turns import NOTHING, Event, Origin, RunFacts, Turn, origin_of, turns_of
 from attractor.errors import CxdbError, CxdbOutcomeUnknown
@@ -147,11 +148,13 @@ class Journal:
         self._refuse_overflow(connection)
         while True:
             self._ship_backlog(connection, wait_seconds)
-            connection.barrier(max(0.0, deadline - time.monotonic()))
-            self._note_answers(connection)
+            while connection.outstanding:
+                # One by one: however slow the way there is, a server that goes on answering is not given up.
+                connection.await_answer(max(0.0, deadline - time.monotonic()))
+                self._note_answers(connection)
+                deadline = min(end, time.monotonic() + wait_seconds)
             if self._backlog is None:
                 break
-            deadline = min(end, time.monotonic() + wait_seconds)
         head = connection.head(self._context, max(0.0, deadline - time.monotonic()))
         return str(head.turn_id)
 
@@ -273,6 +276,8 @@ class Journal:
     def _append(self, connection: CxdbConnection, event: Event) -> None:
         for turn in turns_of(event, self._facts):
             if turn.origin > self._queued:
+                if (blob := blob_of(event)) is not None:  # before the turn that names it
+                    connection.put_blob(blob.content_hash, blob.file, blob.size)
                 self._queue(connection, turn)
 
     def _queue(self, connection: CxdbConnection, turn: Turn) -> None:

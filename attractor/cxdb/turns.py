@@ -246,7 +246,11 @@ def _interview_completed(event: Event, facts: RunFacts) -> list[tuple[str, _Fiel
 
 def _artifact(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
     known = {"run_id": event["run_id"], "node_id": event["node_id"], "name": event["name"], "mime": "application/json"}
-    stored = {"content_hash": event["sha256"], "bytes_len": event["size_bytes"], "local_path": event["path"]}
+    stored = {
+        "content_hash": event.get("blake3", event["sha256"]),
+        "bytes_len": event["size_bytes"],
+        "local_path": event["path"],
+    }
     return [("Artifact", known | stored)]
 
 

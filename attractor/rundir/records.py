@@ -104,8 +104,8 @@ def read_manifest(layout: Layout) -> Manifest:
             ) from None
         raise RunDirectoryError(
             f"{layout.root} is not a run's directory: it has no manifest.json",
-            hint="name the folder that `attractor run` printed as logs_root=, or see `attractor runs list`; one that is "
-            "lost is made anew from CXDB by `attractor resume --logs-root L --from-cxdb RUN`",
+            hint="name the folder that `attractor run` printed as logs_root=, or see `attractor runs list`; "
+            "one that is lost is made anew from CXDB by `attractor resume --logs-root L --from-cxdb RUN`",
         ) from None
     except NotADirectoryError:
         raise RunDirectoryError(f"{layout.root} is not a directory") from None

@@ -162,6 +162,23 @@ def test_a_fan_out_that_was_at_work_begins_again_and_its_branches_make_room(
     assert again.nodes() == ["start success", "before success", "fan success", "pick success", "exit success"]
 
 
+def test_what_is_too_large_for_the_context_comes_back_too(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    status = "{'outcome': 'success', 'context_updates': {'big': 'x' * 300000}}"
+    script = f"import json, os; json.dump({status}, open(os.environ['ATTRACTOR_STATUS_FILE'], 'w'))"
+    body = (
+        f'a [tool_command="python3 -c \\"{script}\\""] '
+        'b [tool_command="test -e ../../go && wc -c < $ATTRACTOR_LOGS_ROOT/artifacts/a-1-1-big.json > size.txt"] '
+        "start -> a -> b -> exit"
+    )
+    ran = lost(run(repo, body, config=config, use_cxdb=True))
+    assert ran.status == "fail"
+    name = "artifacts/a-1-1-big.json"
+    root = back(server, repo)
+    assert (root / name).read_bytes() == (repo.parent / "kept" / name).read_bytes()
+    (repo.parent / "go").touch()
+    assert resume(root).status == "success"
+
+
 def test_the_runs_own_folder_wins(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
     ran = run(repo, FAILS_ONCE, config=config, use_cxdb=True)
     with pytest.raises(RunDirectoryError, match="still there") as refused:

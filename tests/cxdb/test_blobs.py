@@ -1,0 +1,96 @@
+"""Files as blobs: streamed between turns, stored once under their hash, and only while they are what they were."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from attractor.cxdb import CxdbConnection
+from attractor.cxdb.blobs import blob_of
+from attractor.cxdb.connection import PIECE_BYTES, PIECES_A_PUSH
+from attractor.errors import CxdbOutcomeUnknown
+from harness.cxdb.embedded import EmbeddedCxdb
+
+SIZES = [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 6 * PIECE_BYTES * PIECES_A_PUSH + 7]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedCxdb]:
+    with EmbeddedCxdb(tmp_path / "cxdb") as running:
+        yield running
+
+
+@pytest.fixture
+def connection(server: EmbeddedCxdb) -> Iterator[CxdbConnection]:
+    opened = CxdbConnection(server.binary_addr, client_tag="test")
+    yield opened
+    opened.close()
+
+
+def content_of(size: int) -> bytes:
+    return bytes(number % 251 for number in range(1000)) * (size // 1000) + b"." * (size % 1000)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_of_any_size_is_stored_between_the_turns_around_it(connection: CxdbConnection, size: int) -> None:
+    content = content_of(size)
+    name = blake3(content).digest()
+    context = connection.create_context().context_id
+    connection.append(context, b"t", 1, b"\x81\x01\x01")
+    connection.put_blob(name, io.BytesIO(content), size)
+    connection.append(context, b"t", 1, b"\x81\x01\x02")
+    connection.barrier(30)
+    assert connection.get_blob(name, 30) == content
+    assert [turn.payload[-1] for turn in connection.last_turns(context, 9)] == [1, 2]
+
+
+def test_a_large_file_is_not_held_in_memory_and_not_sent_in_one_go(connection: CxdbConnection) -> None:
+    size = SIZES[-1]
+    file = io.BytesIO(content_of(size))
+    connection.put_blob(blake3(file.getvalue()).digest(), file, size)
+    connection.push()
+    assert file.tell() <= PIECE_BYTES * (PIECES_A_PUSH + 1)
+    assert connection.unsent_bytes <= 2 * PIECE_BYTES
+    connection.barrier(30)
+    assert file.closed
+
+
+def test_the_same_file_again_is_no_trouble(connection: CxdbConnection) -> None:
+    name = blake3(b"same").digest()
+    for _ in range(3):
+        connection.put_blob(name, io.BytesIO(b"same"), 4)
+    connection.barrier(30)
+    assert connection.get_blob(name) == b"same"
+
+
+def test_a_file_that_ends_early_is_a_broken_connection(connection: CxdbConnection) -> None:
+    connection.put_blob(blake3(b"short").digest(), io.BytesIO(b"short"), 6)
+    with pytest.raises(CxdbOutcomeUnknown, match="ended 1 bytes early"):
+        connection.barrier(30)
+
+
+def test_a_blob_that_nobody_knows_ends_the_connection(connection: CxdbConnection) -> None:
+    with pytest.raises(CxdbOutcomeUnknown):
+        connection.get_blob(b"\1" * 32)
+    assert connection.ended_by_peer
+
+
+def told(path: Path, **fields: Any) -> dict[str, Any]:
+    return {"event": "artifact_stored", "path": str(path), "blake3": blake3(b"it").hexdigest()} | fields
+
+
+def test_only_what_the_event_says_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "artifact.json"
+    assert blob_of(told(path)) is None, "it is gone"
+    path.write_bytes(b"it")
+    found = blob_of(told(path))
+    assert found is not None
+    with found.file as file:
+        assert (found.content_hash, found.size, file.read()) == (blake3(b"it").digest(), 2, b"it")
+    path.write_bytes(b"another")
+    assert blob_of(told(path)) is None
+    assert blob_of(told(path, event="checkpoint_saved")) is None
+    assert blob_of({"event": "artifact_stored", "path": str(path)}) is None, "an older run's"
