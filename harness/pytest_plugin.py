@@ -150,7 +150,7 @@ def _sabotaged(cases: list[Case], config: pytest.Config) -> list[Case]:
 def _attacks(saboteur: Saboteur, case: Case, prove: str) -> bool:
     if case.scenario.agents is not None and case.scenario.agents.real:
         return False  # a fake's answer to a broken engine says as much, and in a tenth of the time
-    if saboteur.killer == case.case_id.partition("[")[0]:
+    if saboteur.killer in (case.case_id, case.case_id.partition("[")[0]):
         return True
     return prove == "full" and saboteur.guardrail == case.scenario.guardrail
 

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.agents.equipment import missing_agents
 from harness.artifacts import keep_artifacts, keep_cxdb_log
@@ -26,17 +27,20 @@ from harness.cxdb_supply import CxdbSupply, LentCxdb
 from harness.engines import Engine
 from harness.errors import HarnessError
 from harness.evidence import CaseEvidence, RunEvidence
-from harness.faults import now
+from harness.faults import CxdbLink, now, prove_link
 from harness.matrix import Case
 from harness.needs import lacking
 from harness.processes import end_all, marked_processes
 from harness.results import CaseResult, CheckResult, FaultRecord, Verdict
 from harness.sabotage import sabotage_environment
 from harness.sandbox import Sandbox, make_sandbox
-from harness.scenario import CxdbMode, Expectation
+from harness.scenario import CxdbMode, Expectation, Scenario
 from harness.steps import RunHandle, StepRunner
 from harness.store import ReportDirectory
 from harness.verdict import merge
+
+if TYPE_CHECKING:
+    from harness.link.proxy import LinkProxy
 
 __all__ = ["RunSettings", "run_case"]
 
@@ -114,8 +118,10 @@ def reproduce_command(case: Case, settings: RunSettings) -> str:
 def _run(case: Case, settings: RunSettings, supply: CxdbSupply, directory: Path, result: CaseResult) -> CaseResult:
     scenario, engine = case.scenario, settings.engine
     with supply.lend(scenario.cxdb) as lent, contextlib.ExitStack() as stack:
-        sandbox = make_sandbox(directory, scenario, engine, lent.addresses, _sabotage(case, engine, directory), stack)
-        steps = StepRunner(scenario, engine, sandbox, lent.own)
+        link = _link(scenario, lent, stack)
+        addresses = link.addresses if link is not None else lent.addresses
+        sandbox = make_sandbox(directory, scenario, engine, addresses, _sabotage(case, engine, directory), stack)
+        steps = StepRunner(scenario, engine, sandbox, lent.own, link)
         with _ended_after(sandbox, steps):
             before, branches = sandbox.git.checkout_state(), sandbox.git.branches()
             began = time.monotonic()
@@ -125,7 +131,8 @@ def _run(case: Case, settings: RunSettings, supply: CxdbSupply, directory: Path,
             evidence = dataclasses.replace(
                 evidence, before=before, branches_before=branches, branch_prefix=_prefix(case, engine)
             )
-        evidence = dataclasses.replace(evidence, faults=(*evidence.faults, *judge_proofs(scenario.proofs, evidence)))
+        proven = (*_link_proofs(scenario, link), *judge_proofs(scenario.proofs, evidence))
+        evidence = dataclasses.replace(evidence, faults=(*evidence.faults, *proven))
         checks = judge_case(scenario, evidence)
         verdict = _verdict(checks, evidence.faults)
         artifacts = keep_artifacts(directory, case, sandbox, evidence, engine)
@@ -146,6 +153,19 @@ def _run(case: Case, settings: RunSettings, supply: CxdbSupply, directory: Path,
         logs_root=main.logs_root if main is not None else "",
         artifacts=artifacts,
     )
+
+
+def _link(scenario: Scenario, lent: LentCxdb, stack: contextlib.ExitStack) -> LinkProxy | None:
+    """What lies between the engine and CXDB. Evidence is read past it."""
+    if not scenario.needs_link or lent.addresses is None:
+        return None
+    from harness.link.proxy import LinkProxy  # costs time, and most cases need none
+
+    return stack.enter_context(LinkProxy(**lent.addresses, spec=scenario.link))
+
+
+def _link_proofs(scenario: Scenario, link: CxdbLink | None) -> tuple[FaultRecord, ...]:
+    return prove_link(scenario.link, link.counts()) if scenario.link is not None and link is not None else ()
 
 
 def _sabotage(case: Case, engine: Engine, directory: Path) -> Mapping[str, str]:

@@ -107,7 +107,8 @@ def make_sandbox(
     graph.write_text(fill(scenario.graph, values), encoding="utf-8")
     marks = {CASE_MARKER: marker, OWNER_MARKER: owner_mark()}
     agents = equip(_filled(scenario.agents, values), root / "agents", marks, stack)
-    settings = engine.run_config(root / "repo", cxdb, merged(agents.config, fill_all(scenario.config, values)))
+    asked = merged(agents.config, fill_all(scenario.config, values))
+    settings = merged(engine.run_config(root / "repo", cxdb, {}), asked)
     config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     environment = clean_environment(marks, root / "home", root / "tmp") | dict(engine.environment) | dict(extra)
     environment |= {CANARY_VARIABLE: values["canary"], **agents.environment}

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.agents.spec import AgentSpec
+from harness.link import LinkSpec
 from harness.matching import EventPattern, Matcher
 from harness.placeholders import gate_names
 
@@ -97,6 +98,7 @@ class FaultKind(enum.StrEnum):
     WRITE = "write"
     MOVE = "move"
     CXDB = "cxdb"  # needs `cxdb = "own"`
+    LINK = "link"  # what lies between the engine and CXDB
     GIT = "git"  # the git program, in the user's repository
     FILL = "fill"  # the small disk, to its last byte; needs `disk`
     PROTECT = "protect"  # no writing below that directory any more, for engines that are `unprivileged`
@@ -169,7 +171,7 @@ class FaultStep:
     """Do harm, and prove that it was done."""
 
     kind: FaultKind
-    target: str  # "engine", "agent", "launcher", "launcher-group", a path, or what is done to CXDB
+    target: str  # "engine", "agent", "launcher", "launcher-group", a path, or what is done to CXDB or the link
     run: str = DEFAULT_RUN
     signal: str = "KILL"
     landing: str | None = None  # where a kill must hit: "between-stages" or "in-stage"
@@ -177,6 +179,7 @@ class FaultStep:
     text: str = ""
     to: str = ""
     args: tuple[str, ...] = ()  # of git
+    milliseconds: float = 0.0  # of a link's delay
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +239,7 @@ class Scenario:
     tags: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     cxdb: CxdbMode = CxdbMode.SHARED
+    link: LinkSpec | None = None  # what the link to CXDB is like; None: as it is
     config: Mapping[str, object] = dataclasses.field(default_factory=dict)
     graphs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of managers' children: path in the repository
     repo: RepoSpec = dataclasses.field(default_factory=RepoSpec)
@@ -257,6 +261,12 @@ class Scenario:
             Need.NAMESPACES: any(command.launcher is Launcher.PID_1 for command in commands),
         }
         return (*self.needs, *(need for need, holds in implied.items() if holds and need not in self.needs))
+
+    @property
+    def needs_link(self) -> bool:
+        """Whether something lies between the engine and CXDB that can be told to do harm."""
+        told = any(isinstance(step, FaultStep) and step.kind is FaultKind.LINK for step in self.steps)
+        return told or self.link is not None
 
     @property
     def gates(self) -> set[str]:

@@ -32,6 +32,7 @@ from harness.scenario import (
     WaitStep,
 )
 from harness.scenario_agents import read_agents
+from harness.scenario_link import read_link
 from harness.scenario_patterns import read_matchers, read_pattern, read_patterns
 from harness.scenario_steps import read_step
 from harness.toml_table import Problems, ScenarioError, Table, did_you_mean, type_name
@@ -111,6 +112,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
         tags=table.texts("tags"),
         needs=tuple(Need(need) for need in table.texts("needs") if _known(table, "needs", need, Need)),
         cxdb=CxdbMode(table.choice("cxdb", CxdbMode, CxdbMode.SHARED)),
+        link=read_link(table.table("link")) if table.has("link") else None,
         config=table.get("config", (dict,), {}),
         graphs=table.text_map("graphs"),
         repo=_repo(table.table("repo")),
@@ -147,6 +149,8 @@ def _check_names(scenario: Scenario, table: Table) -> None:
     for name in scenario.without:
         if name not in ALWAYS_CHECKED:
             table.problems.add(("without", name), f"no such check; {did_you_mean(name, ALWAYS_CHECKED)}")
+    if scenario.link is not None and scenario.cxdb is CxdbMode.NONE:
+        table.problems.add(("link",), 'there is no CXDB to link to: the case has cxdb = "none"')
     gates = scenario.gates
     for index, step in enumerate(scenario.steps):
         gate, verb = "", "release"
@@ -156,6 +160,8 @@ def _check_names(scenario: Scenario, table: Table) -> None:
             gate, verb = step.target, "wait"
         elif isinstance(step, FaultStep) and step.kind is FaultKind.CXDB and scenario.cxdb is not CxdbMode.OWN:
             table.problems.add(("steps", index, "fault"), 'others use that server: the case needs cxdb = "own"')
+        elif isinstance(step, FaultStep) and step.kind is FaultKind.LINK and scenario.cxdb is CxdbMode.NONE:
+            table.problems.add(("steps", index, "fault"), 'there is no CXDB to link to: the case has cxdb = "none"')
         elif isinstance(step, FaultStep) and step.kind is FaultKind.FILL and not scenario.disk:
             table.problems.add(("steps", index, "fault"), 'the case needs a disk that may be filled, disk = "2m"')
         if gate and gate not in gates:

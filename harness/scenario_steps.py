@@ -28,7 +28,8 @@ LANDINGS = ("anywhere", "between-stages", "in-stage")
 DAMAGES = ("truncate", "garbage", "delete")
 SIGNALS = ("KILL", "TERM", "INT", "HUP", "QUIT")
 LIMITS = ("memory",)
-CXDB_DEEDS = ("kill", "start", "pause", "continue")
+CXDB_DEEDS = ("kill", "start", "start-empty", "pause", "continue")
+LINK_DEEDS = ("cut", "refuse", "half-open", "delay", "restore")
 VICTIMS = ("engine", "agent", "launcher", "launcher-group")
 _ABOUT_A_RUN = (WaitKind.EXIT, WaitKind.GONE, WaitKind.FINAL)
 
@@ -142,6 +143,11 @@ def _read_fault(_verb: str, table: Table) -> FaultStep | None:
         table.complain(kind, f"can kill {', '.join(VICTIMS)}, not {target!r}")
     if kind == FaultKind.CXDB and target not in CXDB_DEEDS:
         table.complain(kind, f"can {', '.join(CXDB_DEEDS)}, not {target!r}")
+    if kind == FaultKind.LINK and target not in LINK_DEEDS:
+        table.complain(kind, f"can {', '.join(LINK_DEEDS)}, not {target!r}")
+    is_delay = kind == FaultKind.LINK and target == "delay"
+    if is_delay and not table.has("milliseconds"):
+        table.complain(kind, "by how much? `milliseconds` is missing")
     if landing != "anywhere" and target != "engine":
         table.complain("landing", "only the engine can be caught at a place in the run")
     return FaultStep(
@@ -154,6 +160,7 @@ def _read_fault(_verb: str, table: Table) -> FaultStep | None:
         text=table.text("text") if kind == FaultKind.WRITE else "",
         to=table.text("to", required=True) if kind == FaultKind.MOVE else "",
         args=args,
+        milliseconds=table.number("milliseconds", 1.0) if is_delay else 0.0,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from harness.engines import Engine, LaunchRequest
 from harness.errors import HarnessError, StepAbandoned
 from harness.evidence import StepOutcome
-from harness.faults import FAULTS, CxdbServer, fault_record
+from harness.faults import FAULTS, CxdbLink, CxdbServer, fault_record
 from harness.launchers import Launched, launch
 from harness.matching import Matcher
 from harness.placeholders import fill
@@ -59,10 +59,16 @@ class StepRunner:
     """The running case. It is the `Scene` that faults act on."""
 
     def __init__(
-        self, scenario: Scenario, engine: Engine, sandbox: Sandbox, own_cxdb: CxdbServer | None = None
+        self,
+        scenario: Scenario,
+        engine: Engine,
+        sandbox: Sandbox,
+        own_cxdb: CxdbServer | None = None,
+        link: CxdbLink | None = None,
     ) -> None:
         self.scenario = scenario
         self._own_cxdb = own_cxdb
+        self._link = link
         self._engine = engine
         self.sandbox = sandbox
         self.runs: dict[str, RunHandle] = {}
@@ -347,6 +353,9 @@ class StepRunner:
 
     def cxdb(self) -> CxdbServer | None:
         return self._own_cxdb
+
+    def link(self) -> CxdbLink | None:
+        return self._link
 
     def events(self, run: str) -> list[Mapping[str, Any]]:
         """Whole lines only; the last may still be on its way."""

@@ -51,6 +51,7 @@ from attractor.rundir import (
     EventLog,
     Layout,
     Manifest,
+    check_own_directory,
     load_checkpoint,
     make_directory,
     pretty_json,
@@ -168,6 +169,7 @@ class Branches:
         """A branch from its start. What a crash before its first checkpoint has left is cleared away."""
         manifest = self._manifest(plan, layout)
         repository, worktree = Path(manifest.repo_path), Path(manifest.worktree)
+        check_own_directory(layout.root, Path(plan.logs_root))
         if layout.root.exists():
             if manifest.repo_path:
                 remove_worktree(repository, worktree, manifest.run_branch)

@@ -68,7 +68,19 @@ def launch(
             f"the detached run did not begin within {wait_seconds:g} s and was ended: {said or 'it said nothing'}",
             hint="run it without --detach to see what it waits for",
         )
-    raise RunDirectoryError(f"the detached run did not begin (exit status {code}): {said or 'it said nothing'}")
+    raise RunDirectoryError(
+        f"the detached run did not begin (exit status {code}): {said or _why_silent(layout)}",
+        hint=None if said else "run it without --detach to see why",
+    )
+
+
+def _why_silent(layout: Layout) -> str:
+    """What it says goes into a file of the run's own."""
+    try:
+        room = os.statvfs(layout.root if layout.root.exists() else layout.root.parent).f_bavail
+    except OSError:
+        room = 1
+    return "it said nothing" if room else f"there is no room left at {layout.root} for what it says"
 
 
 def _readable(fd: int, wait_seconds: float) -> bool:

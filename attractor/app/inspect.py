@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -172,7 +172,7 @@ def view_run(logs_root: Path) -> RunView:
         return _view_branch(layout, manifest)
     # Held before final: an engine that ends between the two looks finished, never crashed.
     held = is_held(layout)
-    final = read_final(layout)
+    final = read_final(layout, manifest.run_id)
     if held:
         status = RunStatus.RUNNING
     elif final is not None:
@@ -210,21 +210,30 @@ def remember_run(layout: Layout, run_id: str, environment: Mapping[str, str]) ->
         temporary.rename(home / f"{run_id}")
 
 
-def known_runs(environment: Mapping[str, str]) -> Iterator[RunView]:
+def known_runs(
+    environment: Mapping[str, str], on_damage: Callable[[Path, str], None] = lambda place, why: None
+) -> Iterator[RunView]:
     """All runs this user's state folder knows of, oldest first."""
-    yield from runs_in(runs_home(environment))
+    yield from runs_in(runs_home(environment), on_damage)
 
 
-def runs_in(home: Path) -> Iterator[RunView]:
-    """The runs whose logs roots, or links to them, are in a folder, oldest first. What is no run is passed over."""
+def runs_in(home: Path, on_damage: Callable[[Path, str], None] = lambda place, why: None) -> Iterator[RunView]:
+    """The runs whose logs roots, or links to them, are in a folder, oldest first. What is no run is passed over; a run
+    that cannot be read is told to `on_damage`, with why.
+    """
     try:
         places = [entry for entry in home.iterdir() if not entry.name.startswith(".")]
     except OSError:
         return
     views = []
     for place in places:
-        with suppress(RunDirectoryError, OSError):  # damaged, somebody else's, a link in a circle: only that one
-            views.append(view_run(Path(os.path.realpath(place))))
+        root = Path(os.path.realpath(place))
+        try:
+            views.append(view_run(root))
+        except (RunDirectoryError, OSError) as error:  # damaged, somebody else's, a link in a circle: only that one
+            with suppress(OSError):
+                if os.path.lexists(Layout(root).manifest):
+                    on_damage(root, error.message if isinstance(error, RunDirectoryError) else str(error))
     yield from sorted(views, key=lambda view: (view.manifest.start_time, view.manifest.run_id))
 
 

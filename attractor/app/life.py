@@ -34,7 +34,7 @@ from attractor.rundir import (
     Layout,
     Manifest,
     leader_notes,
-    make_directory,
+    make_own_directory,
     read_manifest,
     rfc3339,
     write_final,
@@ -209,7 +209,7 @@ class _RestartFolders:
     events: EventLog
 
     def enter(self, layout: Layout) -> None:
-        make_directory(layout.root)
+        make_own_directory(layout.root, Path(self.manifest.logs_root))
         # The file's own words: the CXDB context may have become another one since the run began.
         write_manifest(layout, read_manifest(Layout(Path(self.manifest.logs_root))))
         self.events.mirror_into(layout)

@@ -38,6 +38,7 @@ from attractor.rundir import (
 
 IN_RUN_HTTP_SECONDS = 0.25
 AWAY_WAIT_SECONDS = 0.2
+BRANCH_BEGIN_SECONDS = 1.0  # for all that CXDB is asked before a branch begins: four replies of an ordinary distance
 
 
 @dataclass(slots=True)
@@ -104,35 +105,49 @@ def _text(path: Path) -> str:
     return ""
 
 
-def open_branch_journal(manifest: Manifest, owner: Manifest, events: EventLog, layout: Layout) -> Journal | NoJournal:
+def open_branch_journal(
+    manifest: Manifest,
+    owner: Manifest,
+    events: EventLog,
+    layout: Layout,
+    wait_seconds: float = BRANCH_BEGIN_SECONDS,
+) -> Journal | NoJournal:
     """The journal of a fan-out's branch: a context forked from that of `owner`, whose fan-out it is.
 
-    CXDB away costs nothing here: what the branch does is in its progress.ndjson, and is shipped once it is back.
+    CXDB away costs no more than `wait_seconds` here, also where it takes connections and answers nothing: what the
+    branch does is in its progress.ndjson, and is shipped once it is back.
     """
     cxdb = manifest.cxdb
     if cxdb is None:
         return NoJournal()
     fresh = not cxdb.context_id
     connection = None
+    deadline = time.monotonic() + wait_seconds
     with suppress(CxdbError):
-        connection = CxdbConnection(cxdb.binary_addr, client_tag=f"attractor/{manifest.run_id}")
+        tag = f"attractor/{manifest.run_id}"
+        connection = CxdbConnection(cxdb.binary_addr, client_tag=tag, timeout_seconds=wait_seconds)
         if fresh and owner.cxdb is not None:
-            context_id = _fork(connection, owner.cxdb.context_id)
+            context_id = _fork(connection, owner.cxdb.context_id, deadline)
             cxdb = msgspec.structs.replace(cxdb, context_id=context_id)
             note_context(layout, context_id)
     facts = RunFacts(manifest.run_id, cxdb.context_id, "", forked_from=owner.run_id)
     journal = _journal(facts, cxdb.binary_addr, cxdb.http_base_url, events, layout)
     if connection is not None:
         with suppress(CxdbError):
-            journal.attach(connection, fresh=fresh)
+            journal.attach(connection, fresh=fresh, timeout_seconds=_left(deadline))
     events.listen(journal.take)
     return journal
 
 
-def _fork(connection: CxdbConnection, context_id: str) -> str:
+def _fork(connection: CxdbConnection, context_id: str, deadline: float) -> str:
     """A new context that begins with the turns of another one, as far as they are stored; its id."""
-    head = connection.head(int(context_id)) if context_id else None
-    return str(connection.create_context(base_turn_id=head.turn_id if head else 0).context_id)
+    head = connection.head(int(context_id), _left(deadline)) if context_id else None
+    base_turn_id = head.turn_id if head else 0
+    return str(connection.create_context(_left(deadline), base_turn_id=base_turn_id).context_id)
+
+
+def _left(deadline: float) -> float:
+    return max(0.001, deadline - time.monotonic())
 
 
 def _journal(facts: RunFacts, binary_addr: str, http_base_url: str, events: EventLog, layout: Layout) -> Journal:
@@ -245,7 +260,10 @@ def _settle_branch(owner: Layout, branch: Layout, wait_seconds: float) -> Shippe
     manifest = read_manifest(branch)
     events = EventLog(branch, manifest.run_id)
     try:
-        return settle(open_branch_journal(manifest, read_manifest(owner), events, branch), wait_seconds)
+        deadline = time.monotonic() + wait_seconds
+        began = min(wait_seconds, BRANCH_BEGIN_SECONDS)
+        journal = open_branch_journal(manifest, read_manifest(owner), events, branch, began)
+        return settle(journal, max(0.0, deadline - time.monotonic()))
     finally:
         events.close()
 

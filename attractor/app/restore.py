@@ -203,7 +203,7 @@ def _moved_here(
     binary_addr: str,
     http_base_url: str,
 ) -> Manifest:
-    bundle = manifest.cxdb.registry_bundle_id if manifest.cxdb else ""
+    was = manifest.cxdb
     return msgspec.structs.replace(
         manifest,
         logs_root=str(layout.root),
@@ -214,7 +214,8 @@ def _moved_here(
             context_id=str(context_id),
             http_base_url=http_base_url,
             binary_addr=binary_addr,
-            registry_bundle_id=bundle,
+            registry_bundle_id=was.registry_bundle_id if was else "",
+            required=was.required if was else False,
         ),
     )
 

@@ -84,7 +84,7 @@ def resume_run(
         # First of all: whatever becomes of this, nobody must go on writing into a run that nobody watches.
         end_run(manifest.token, grace_seconds=LEFTOVER_GRACE_SECONDS, leader_notes=leader_notes(layout))
         observe("leftovers_ended")
-        final = read_final(layout)
+        final = read_final(layout, manifest.run_id)
         if final is not None and final.status == "success":
             on_owned()
             return _finished(layout, manifest, final)

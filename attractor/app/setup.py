@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from attractor.config import without_secrets
-from attractor.contracts import EventName
+from attractor.contracts import EventName, Redactor
 from attractor.errors import WorkspaceError
 from attractor.processes import Limits, StopRequest, describe_exit, last_line, run_command
-from attractor.rundir import EventLog, Layout, Policy, write_atomic
+from attractor.rundir import EventLog, Layout, Policy, make_own_directory, write_atomic
 
 
 def run_setup(
@@ -29,7 +29,8 @@ def run_setup(
     folder = layout.setup
     if not policy.setup_commands or layout.setup_done.exists():
         return
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_own_directory(folder, layout.root)
+    redactor = Redactor(environment)
     for number, command in enumerate(policy.setup_commands, start=1):
         if stop.requested:
             return
@@ -44,6 +45,7 @@ def run_setup(
             limits=Limits(timeout_seconds=policy.setup_timeout_seconds or None),
             stop=stop,
         )
+        redactor.tree(folder)
         exit_code = None if result.timed_out else result.exit_code
         events.emit(
             EventName.SETUP_COMMAND,

@@ -96,7 +96,7 @@ def flush_run(logs_root: Path) -> Flushed:
     manifest = _with_cxdb(layout)
     lock = acquire(layout)
     try:
-        final = read_final(layout)
+        final = read_final(layout, manifest.run_id)
         if final is not None:
             final = ship_pending(layout, manifest, final)
             return Flushed(final.cxdb_context_id, final.cxdb_pending_turns, final.cxdb_outage)

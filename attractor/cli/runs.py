@@ -118,7 +118,10 @@ def runs() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_runs(as_json: bool) -> int:
     """All runs known to this user, oldest first."""
-    views = list(known_runs(os.environ))
+    damaged: list[str] = []
+    views = list(known_runs(os.environ, lambda place, why: damaged.append(f"damaged  {place}: {why}")))
+    for line in damaged:
+        click.echo(line, err=True)
     if as_json:
         click.echo(json.dumps([view.to_json() for view in views], indent=2))
         return 0
@@ -126,7 +129,7 @@ def list_runs(as_json: bool) -> int:
     for view in views:
         word = click.style(f"{view.status.value:<8}", fg=_COLOURS[view.status.value])
         click.echo(f"{view.manifest.run_id:<{width}}  {word}  {view.manifest.start_time[:19]}Z  {view.layout.root}")
-    if not views:
+    if not views and not damaged:
         click.echo("no runs", err=True)
     return 0
 

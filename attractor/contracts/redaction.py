@@ -32,12 +32,12 @@ class Redactor:
     def __init__(self, environment: Mapping[str, str]) -> None:
         named = {value: name for name, value in sorted(environment.items()) if _is_secret(name, value)}
         # The longest first: one may be a part of another.
-        self._texts = [(value, f"[redacted {named[value]}]") for value in sorted(named, key=len, reverse=True)]
-        self._bytes = [
-            (form.encode("utf-8", "surrogateescape"), instead.encode())
-            for value, instead in self._texts
-            for form in dict.fromkeys((value, json.dumps(value)[1:-1]))  # as it is, and as JSON has it
+        self._texts = [
+            (form, f"[redacted {named[value]}]")
+            for value in sorted(named, key=len, reverse=True)
+            for form in _forms(value)
         ]
+        self._bytes = [(form.encode("utf-8", "surrogateescape"), instead.encode()) for form, instead in self._texts]
 
     def text(self, text: str) -> str:
         for value, instead in self._texts:
@@ -105,6 +105,12 @@ class Redactor:
             offset += len(block)
             tail = block[-overlap:]
         return False
+
+
+def _forms(value: str) -> list[str]:
+    """As it is, as JSON has it (also in JSON that is a text in JSON), and as Python shows it."""
+    quoted = json.dumps(value)[1:-1]
+    return list(dict.fromkeys((value, quoted, json.dumps(quoted)[1:-1], repr(value)[1:-1])))
 
 
 def _is_secret(name: str, value: str) -> bool:

@@ -29,7 +29,9 @@ WINDOW_BYTES = 1 << 20
 RECONNECT_FIRST_SECONDS = 0.1
 RECONNECT_MAX_SECONDS = 5.0
 # Inside a run: for a whole attempt, from connecting to knowing where to go on; and for one flush's share of a backlog.
+# A server too far away for the first can be reached by one of the later attempts, which are rare enough to wait longer.
 RECONNECT_TIMEOUT_SECONDS = 0.25
+RECONNECT_SHARE = 0.2  # of the time since the attempt before
 BACKLOG_SHARE_SECONDS = 0.1
 FINAL_WAIT_SECONDS = 5.0
 FINAL_WAIT_ROUNDS = 12  # as long as the server goes on answering, the end of a run waits this many times as long
@@ -84,12 +86,15 @@ class Journal:
     def _context(self) -> int:
         return int(self._facts.context_id)
 
-    def attach(self, connection: CxdbConnection, *, fresh: bool = False) -> None:
+    def attach(
+        self, connection: CxdbConnection, *, fresh: bool = False, timeout_seconds: float = REPLY_TIMEOUT_SECONDS
+    ) -> None:
         """Use this connection; what the context lacks is shipped from now on. `fresh`: the context was just made,
         so that nothing in it is as it should be. Raises CxdbError.
+
+        Nothing is sent before the first `flush`: an outage that it met would be told before the life's first event.
         """
-        self._begin(connection, time.monotonic() + REPLY_TIMEOUT_SECONDS, fresh=fresh)
-        self.flush()
+        self._begin(connection, time.monotonic() + timeout_seconds, fresh=fresh)
 
     def take(self, event: Event, _line: bytes) -> None:
         """Queue the turns of one event that is in progress.ndjson."""
@@ -190,7 +195,7 @@ class Journal:
             return
         self.attempts += 1
         try:
-            self._reconnect(now + RECONNECT_TIMEOUT_SECONDS)
+            self._reconnect(now + max(RECONNECT_TIMEOUT_SECONDS, RECONNECT_SHARE * self._retry_seconds))
         except CxdbError as error:
             self._lose(error)
             self._next_try = time.monotonic() + self._retry_seconds

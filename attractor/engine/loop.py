@@ -227,8 +227,10 @@ class RunLoop:
             failed_node = str(self.state.context.get("internal.failed_node") or node.id)
             return Ending("fail", decision.reason, decision.failure_class, failed_node)
         self._follow(node.id, route)
-        self.state = restarted_state(self.graph, self.state, route.target_id, decision, self.initial_context)
-        self.folders.enter(self.layout)
+        state = restarted_state(self.graph, self.state, route.target_id, decision, self.initial_context)
+        # Before anything else is there: where it cannot be made, the run ends in the folder it is in.
+        self.folders.enter(self.base.restart(state.restart_count))
+        self.state = state
         self.store.close(None)
         self.store = CheckpointStore(self.layout)
         self.store.save(self.state, None)

@@ -28,7 +28,7 @@ from attractor.contracts import (
 )
 from attractor.engine.failure import POLICY, classify
 from attractor.engine.retry import retry_policy
-from attractor.errors import RecordsLost
+from attractor.errors import RecordsLost, RunDirectoryError
 from attractor.graph import Edge, Graph, Node
 from attractor.processes import STAGE_TOKEN_VARIABLE
 from attractor.rundir import ArtifactStore, Layout, artifact_id_of, encode_json, write_atomic
@@ -151,6 +151,8 @@ class StageRunner:
         except (Exception, SystemExit) as error:
             # Spec 4.12: what a handler raises is a failed stage, never a crashed engine.
             outcome = Outcome(Status.FAIL, failure_reason=f"{type(error).__name__}: {error}")
+        if stage_dir.is_symlink():
+            raise RunDirectoryError(f"{stage_dir} has become a link while the stage ran: it is not followed")
         outcome = self._redacted(outcome, stage_dir)
         if self.stop.requested and not outcome.status.is_success:
             return canceled(self.stop)
@@ -164,6 +166,8 @@ class StageRunner:
             outcome,
             failure_reason=self.redactor.text(outcome.failure_reason),
             notes=self.redactor.text(outcome.notes),
+            preferred_label=self.redactor.text(outcome.preferred_label),
+            suggested_next_ids=tuple(map(self.redactor.text, outcome.suggested_next_ids)),
             context_updates=self.redactor.value(outcome.context_updates),
         )
 
@@ -295,6 +299,13 @@ def prepare_stage_dir(stage_dir: Path) -> None:
         return
     except FileExistsError:
         kept = stage_dir / "attempts"
+    for folder in (stage_dir, kept):
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            # What the engine writes there would be written to wherever an earlier stage wants it.
+            raise RunDirectoryError(
+                f"{folder} is not a folder of the run: something has been put in its place",
+                hint="move it away, and resume",
+            )
     # By prefix: a manager may be writing its file, under a temporary name, at this very moment.
     entries = [name for name in os.listdir(stage_dir) if name != kept.name and not name.startswith(STEERING)]
     if not entries:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.contracts import FailureClass, Outcome, StageRun, Status
+from attractor.contracts import FailureClass, Outcome, Redactor, StageRun, Status
 from attractor.handlers.status_file import read_status_file
 from attractor.processes import (
     DEFAULT_GRACE_SECONDS,
@@ -47,6 +47,8 @@ class ToolHandler:
             heartbeat=stage.heartbeat,
             leader_note=stage.leader_note,
         )
+        # Before anything is cut: a half of a secret would be found by nobody.
+        Redactor(stage.environment).tree(stage.stage_dir)
         output = excerpt(stdout, CONTEXT_OUTPUT_BYTES)
         if output:
             (stage.stage_dir / "tool_output.txt").write_text(output, encoding="utf-8")

@@ -118,7 +118,7 @@ def _spawn(
     stderr: Path,
     stdin: Path | None,
 ) -> subprocess.Popen[bytes]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     opened: list[int] = []
     try:
         opened.append(os.open(stdin or os.devnull, os.O_RDONLY | os.O_CLOEXEC))

@@ -10,11 +10,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+NOTE_BYTES = 200
+
 
 def note_leader(note: Path, pid: int) -> None:
     """Write down a session leader by pid and start time. Written in place: it is read only after a crash."""
     ticks = start_ticks(pid)
-    fd = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # The file lies where stages can put a link, or a pipe, in its place.
+    fd = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     try:
         os.pwrite(fd, f"{pid} {ticks or 0}".ljust(40).encode() + b"\n", 0)
     finally:
@@ -24,7 +27,9 @@ def note_leader(note: Path, pid: int) -> None:
 def noted_session(note: Path) -> list[int]:
     """The living members of the session whose leader was noted; none where its pid belongs to another process now."""
     try:
-        pid, ticks = (int(word) for word in note.read_text().split())
+        fd = os.open(note, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(fd, "rb") as stream:
+            pid, ticks = (int(word) for word in stream.read(NOTE_BYTES).split())
     except (OSError, ValueError):
         return []
     now = start_ticks(pid)

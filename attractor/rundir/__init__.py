@@ -4,7 +4,15 @@ from attractor.rundir.artifacts import ArtifactStore, artifact_id_of
 from attractor.rundir.branches import branch_layouts, leader_notes, owned_branches
 from attractor.rundir.checkpoint import CheckpointStore, load_checkpoint
 from attractor.rundir.events import Event, EventLog, last_event, read_events, rfc3339
-from attractor.rundir.files import encode_json, make_directory, pretty_json, read_regular, write_atomic
+from attractor.rundir.files import (
+    check_own_directory,
+    encode_json,
+    make_directory,
+    make_own_directory,
+    pretty_json,
+    read_regular,
+    write_atomic,
+)
 from attractor.rundir.layout import Layout
 from attractor.rundir.owner import (
     Owner,
@@ -47,6 +55,7 @@ __all__ = [
     "acquire",
     "artifact_id_of",
     "branch_layouts",
+    "check_own_directory",
     "encode_json",
     "is_held",
     "is_there",
@@ -55,6 +64,7 @@ __all__ = [
     "living_owner",
     "load_checkpoint",
     "make_directory",
+    "make_own_directory",
     "new_token",
     "open_questions",
     "owned_branches",

@@ -16,7 +16,7 @@ import msgspec
 
 from attractor.contracts import ArtifactInfo, NotReadable, read_json
 from attractor.errors import RunDirectoryError
-from attractor.rundir.files import encode_json, make_directory, write_atomic
+from attractor.rundir.files import encode_json, make_own_directory, write_atomic
 from attractor.rundir.layout import Layout
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
@@ -54,8 +54,8 @@ class ArtifactStore:
         except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(f"artifact {artifact_id}: {error}; it must be what JSON can hold") from error
         stored_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        if not self._folder.is_dir():
-            make_directory(self._folder)
+        if not self._folder.is_dir() or self._folder.is_symlink():
+            make_own_directory(self._folder, self._folder.parent)
         write_atomic(path, encode_json(_Whole(artifact_id, name, size, stored_at, data)) + b"\n")
         return ArtifactInfo(artifact_id, name, size, stored_at, path)
 

@@ -17,7 +17,7 @@ import msgspec
 
 from attractor.contracts import Finished, Outcome, RunState, readable
 from attractor.errors import RunDirectoryError
-from attractor.rundir.files import AppendLog, encode_json, write_atomic
+from attractor.rundir.files import AppendLog, encode_json, read_regular, write_atomic
 from attractor.rundir.layout import Layout
 
 FORMAT_VERSION = 1
@@ -122,7 +122,7 @@ def load_checkpoint(layout: Layout) -> RunState:
     """
     path = layout.checkpoint
     try:
-        snapshot = readable(_snapshot_decoder.decode, path.read_bytes())
+        snapshot = readable(_snapshot_decoder.decode, read_regular(path))
         if snapshot.version != FORMAT_VERSION:
             raise _damaged(path, f"it has format version {snapshot.version}, this program reads {FORMAT_VERSION}")
         state = _state_of(snapshot)
@@ -131,6 +131,8 @@ def load_checkpoint(layout: Layout) -> RunState:
             f"there is no checkpoint: {path} does not exist",
             hint="a run that had not begun its first stage cannot be resumed: start it again under a new run id",
         ) from None
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     for step in _read_log(layout.checkpoint_log):
@@ -144,9 +146,11 @@ def load_checkpoint(layout: Layout) -> RunState:
 
 def _read_log(path: Path) -> list[Finished]:
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
     complete = content[: content.rfind(b"\n") + 1]
     steps = []
     for number, line in enumerate(complete.splitlines(), start=1):

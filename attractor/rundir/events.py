@@ -19,7 +19,7 @@ import msgspec
 
 from attractor.contracts import TERMINAL_EVENTS, EventName, NotReadable, Redactor, readable
 from attractor.errors import RunDirectoryError
-from attractor.rundir.files import AppendLog, encode_json, write_atomic
+from attractor.rundir.files import AppendLog, encode_json, open_regular, write_atomic
 from attractor.rundir.layout import Layout
 
 LIVE_INTERVAL_SECONDS = 0.1
@@ -118,9 +118,11 @@ def read_events(path: Path, *, after_seq: int = 0) -> Iterator[Event]:
     naming the line for anything else that is not an event.
     """
     try:
-        stream = path.open("rb")
+        stream = open_regular(path)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise _unreadable(path, error) from error
     with stream:
         for number, line in enumerate(stream, start=1):
             if not line.endswith(b"\n"):
@@ -136,21 +138,19 @@ def read_events(path: Path, *, after_seq: int = 0) -> Iterator[Event]:
 def last_event(path: Path) -> Event | None:
     """The newest complete event, without reading the whole file. RunDirectoryError where the last line is none."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        stream = open_regular(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RunDirectoryError(f"cannot read {path}: {error.strerror or error}") from error
-    try:
-        size = os.fstat(fd).st_size
-        tail = b""
-        position = size
+        raise _unreadable(path, error) from error
+    with stream:
+        tail, step = b"", 1 << 16
+        position = os.fstat(stream.fileno()).st_size
         while position > 0 and tail.rstrip(b"\n").count(b"\n") < 2:
-            step = min(1 << 16, position)
+            step = min(step, position)
             position -= step
-            tail = os.pread(fd, step, position) + tail
-    finally:
-        os.close(fd)
+            tail = os.pread(stream.fileno(), step, position) + tail
+            step *= 2  # a line may be of any length, and each look is at all there is of it
     lines = tail[: tail.rfind(b"\n") + 1].splitlines()
     if not lines:
         return None
@@ -161,6 +161,10 @@ def last_event(path: Path) -> Event | None:
     if not isinstance(event.get("seq"), int) or not isinstance(event.get("event"), str) or "ts" not in event:
         raise _no_event(f"the last line of {path}", "it lacks seq, ts or event")
     return event
+
+
+def _unreadable(path: Path, error: OSError) -> RunDirectoryError:
+    return RunDirectoryError(f"cannot read {path}: {error.strerror or error}")
 
 
 def _no_event(place: str, why: object) -> RunDirectoryError:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -39,7 +39,7 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True, sync_name:
     """
     temporary = f"{path}.tmp"
     with _translated(path):
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             try:
                 _write_all(fd, content)
@@ -83,7 +83,9 @@ class AppendLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         with _translated(path):
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            self._fd = os.open(path, flags, 0o600)
+            _refuse_irregular(self._fd, path)
             self.size = self._cut_torn_line()
         self._torn = False
 
@@ -150,16 +152,48 @@ def _translated(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read_regular(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
-    """A file's content. OSError for what is no regular file (a pipe would be waited for) and for one that is larger."""
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open for reading. OSError for what is no regular file: a pipe would be waited for."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
-    with os.fdopen(fd, "rb") as stream:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        if facts.st_size > most_bytes:
+    _refuse_irregular(fd, path)
+    return os.fdopen(fd, "rb")
+
+
+def _refuse_irregular(fd: int, path: Path) -> None:
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def read_regular(path: Path, most_bytes: int | None = None, *, follow: bool = True) -> bytes:
+    """A file's content. OSError for what is no regular file and for one that is larger."""
+    with open_regular(path, follow=follow) as stream:
+        if most_bytes is not None and os.fstat(stream.fileno()).st_size > most_bytes:
             raise OSError(errno.EFBIG, f"it is larger than {most_bytes} bytes", str(path))
         return stream.read()
+
+
+def make_own_directory(path: Path, below: Path) -> None:
+    """`make_directory`, after `check_own_directory`."""
+    check_own_directory(path, below)
+    make_directory(path)
+
+
+def check_own_directory(path: Path, below: Path) -> None:
+    """Refuse a link, or anything else that is no folder, in the way from `below`, which is a run's, to `path`: what is
+    written there, or removed, would be somebody else's.
+    """
+    parts = path.relative_to(below).parts
+    for count in range(1, len(parts) + 1):
+        place = below.joinpath(*parts[:count])
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise RunDirectoryError(
+                f"{place} is not a folder of the run: something has been put in its place",
+                hint="move it away, and resume",
+            )
 
 
 def make_directory(path: Path) -> None:

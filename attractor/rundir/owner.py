@@ -113,7 +113,7 @@ def acquire(layout: Layout) -> RunLock:
 
 def _open_lock(layout: Layout, flags: int) -> int:
     try:
-        return os.open(layout.lock, flags | os.O_CLOEXEC, 0o600)
+        return os.open(layout.lock, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except FileNotFoundError:
         if flags & os.O_CREAT:
             raise RunDirectoryError(f"{layout.root} is not there (any more)") from None

@@ -9,7 +9,7 @@ import msgspec
 
 from attractor.contracts import AgentSettings, NotReadable, read_json
 from attractor.errors import RunDirectoryError
-from attractor.rundir.files import pretty_json, write_atomic
+from attractor.rundir.files import pretty_json, read_regular, write_atomic
 from attractor.rundir.layout import Layout
 
 
@@ -95,7 +95,7 @@ def write_manifest(layout: Layout, manifest: Manifest) -> None:
 def read_manifest(layout: Layout) -> Manifest:
     """Raises RunDirectoryError where the folder is no run's, or its manifest is damaged."""
     try:
-        manifest = read_json(layout.manifest.read_bytes(), Manifest)
+        manifest = read_json(read_regular(layout.manifest), Manifest)
     except FileNotFoundError:
         if layout.lock.exists():
             raise RunDirectoryError(
@@ -118,6 +118,17 @@ def read_manifest(layout: Layout) -> Manifest:
         ) from error
     for key in ("logs_root", "worktree"):
         _require_absolute(layout, key, getattr(manifest, key))
+    if manifest.repo_path and Path(manifest.worktree) != Layout(Path(manifest.logs_root)).worktree:
+        # It is emptied and made anew where it has to be: somebody's folder must never stand there.
+        raise RunDirectoryError(
+            f"{layout.manifest}: worktree is {manifest.worktree!r}, which is not the run's own folder",
+            hint=f"nothing was changed; put back {Layout(Path(manifest.logs_root)).worktree}",
+        )
+    if ".." in manifest.run_id.split("/"):
+        raise RunDirectoryError(
+            f"{layout.manifest}: {manifest.run_id!r} can be no run's id",
+            hint="nothing was changed; put back the run's id",
+        )
     return manifest
 
 
@@ -135,10 +146,10 @@ def write_final(layouts: list[Layout], final: Final) -> None:
         write_atomic(layout.final, pretty_json(final))
 
 
-def read_final(layout: Layout) -> Final | None:
-    """None while there is none; RunDirectoryError where it is not what `write_final` writes."""
+def read_final(layout: Layout, run_id: str) -> Final | None:
+    """None while there is none; RunDirectoryError where it is not what `write_final` writes for that run."""
     try:
-        final = read_json(layout.final.read_bytes(), Final)
+        final = read_json(read_regular(layout.final, follow=False), Final)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -147,6 +158,8 @@ def read_final(layout: Layout) -> Final | None:
         raise _damaged_final(layout, str(error)) from error
     if final.status not in STATUSES:
         raise _damaged_final(layout, f"its status {final.status!r} is none of {', '.join(STATUSES)}")
+    if final.run_id != run_id:
+        raise _damaged_final(layout, f"it is of run {final.run_id!r}, not of {run_id!r}")
     return final
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.bench.appending import measure_append
+from harness.bench.appending import measure_append, measure_server
 from harness.bench.children import Finished, MeasureError
 from harness.bench.graphs import ENDS, FAN_OUT_ENDS, fan_out_graph, linear_graph
 from harness.bench.outcomes import Metric, Sample
@@ -19,7 +19,8 @@ from harness.bench.plan import PEERS, Job, Kind
 from harness.bench.resuming import measure_resume
 from harness.bench.running import RunFolder, bound_for, process_sample, told_by
 from harness.bench.timeline import TimelineError, check_branches, run_seconds
-from harness.bench.workbench import PEER_SCRIPTS, Workbench
+from harness.bench.workbench import PEER_SCRIPTS, CxdbAddress, Workbench
+from harness.link import LinkSpec, Way
 
 __all__ = ["MEASURES", "missing_for"]
 
@@ -63,10 +64,34 @@ def _measure_fan_out(job: Job, bench: Workbench) -> Sample:
     return _measure_graph(job, bench, graph, saved=FAN_OUT_ENDS, commits=commits, branches=job.size)
 
 
-def _measure_graph(job: Job, bench: Workbench, graph: str, *, saved: int, commits: int, branches: int = 0) -> Sample:
+def _measure_late(job: Job, bench: Workbench) -> Sample:
+    """Through a link also without latency, so that what is compared is the latency and not the link."""
+    from harness.link.proxy import LinkProxy  # costs time, and most jobs need none
+
+    saved = job.size + ENDS
+    graph = linear_graph(job.size, job.command)
+    spec = LinkSpec(latency_seconds=job.latency_ms / 1000)
+    with LinkProxy(**bench.cxdb(), spec=spec) as link:
+        sample = _measure_graph(job, bench, graph, saved=saved, commits=saved, cxdb=link.addresses)
+        counts = link.counts()
+    if counts.frames[Way.REPLY] <= job.size or (job.latency_ms > 0) is not (counts.delayed > 0):
+        raise MeasureError(f"attractor run: its link to CXDB has seen something else: {counts}")
+    return sample
+
+
+def _measure_graph(
+    job: Job,
+    bench: Workbench,
+    graph: str,
+    *,
+    saved: int,
+    commits: int,
+    branches: int = 0,
+    cxdb: CxdbAddress | None = None,
+) -> Sample:
     """`saved` nodes by the run itself, `commits` by it and its branches."""
     with bench.folder() as folder:
-        run = RunFolder(folder, bench, graph=graph, commits=commits, flags=job.flags)
+        run = RunFolder(folder, bench, graph=graph, commits=commits, flags=job.flags, cxdb=cxdb)
         with run.start() as child:
             done = child.wait(bound_for(job.size)).must_be(0)
         try:
@@ -143,11 +168,13 @@ MEASURES: dict[Kind, Callable[[Job, Workbench], Sample]] = {
     Kind.RUN: _measure_run,
     Kind.FAN_OUT: _measure_fan_out,
     Kind.CHAIN: _measure_run,
+    Kind.LATE: _measure_late,
     Kind.PEER: _measure_peer,
     Kind.RESUME: measure_resume,
     Kind.VERSION: _measure_version,
     Kind.INTERPRETER: _measure_interpreter,
     Kind.VALIDATE: _measure_validate,
     Kind.APPEND: measure_append,
+    Kind.SERVER: measure_server,
     Kind.MATRIX: _measure_matrix,
 }

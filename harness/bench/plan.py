@@ -32,6 +32,8 @@ IN_A_ROW = "-in-a-row"  # behind the name of a job with branches: the same nodes
 SLEEP = "sleep 1"
 SLEEPERS = 8  # branches that wait, so that what is seen is whether they wait together
 BRANCHES = 200  # branches that do nothing, so that what is seen is what a branch costs
+LATENCIES_MS = (0, 1, 50)  # of CXDB's replies: an engine that waits for them takes several of them a node longer
+LATE_NODES = 500
 STARTS = 15
 APPENDS = 20_000
 
@@ -43,6 +45,8 @@ TARGETS = {
     "memory/10000": 150.0,
     "branches/8": 1.5,
     "branches/200": 15.0,
+    "growth/latency/1": 1.1,
+    "growth/latency/50": 1.1,
     "resume/1000/to-resumed": 1.0,
     "start/version": 1.5,
     "validate/10000": 1.0,
@@ -58,12 +62,14 @@ class Kind(enum.Enum):
     RUN = "a run of the engine"
     FAN_OUT = "a run with branches side by side"
     CHAIN = "the same nodes one behind the other"
+    LATE = "a run whose CXDB answers late"
     PEER = "the same steps with another library"
     RESUME = "resume of a killed run"
     VERSION = "attractor --version"
     INTERPRETER = "python -c pass"
     VALIDATE = "attractor validate"
     APPEND = "appends on one CXDB connection"
+    SERVER = "the same appends, made beforehand"
     MATRIX = "the whole matrix"
 
 
@@ -93,7 +99,7 @@ PEERS = {
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
     """One thing to measure. `flags` are the engine's, `peer` a key of PEERS, `size` nodes, steps, branches or appends;
-    `command` is what each of the nodes runs.
+    `command` is what each of the nodes runs, `latency_ms` how late CXDB's replies come.
     """
 
     job_id: str
@@ -102,6 +108,7 @@ class Job:
     flags: tuple[str, ...] = ()
     peer: str = ""
     command: str = "true"
+    latency_ms: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,10 +131,13 @@ class Sizes:
     branches: int = BRANCHES
     starts: int = STARTS
     appends: int = APPENDS
+    late_nodes: int = LATE_NODES
 
 
 FULL = Sizes(nodes=(10, 100, 1_000, 10_000), steps=1_000, resume=1_000, validate=(5_000, 10_000, 20_000))
-QUICK = Sizes(nodes=(10, 100, 1_000), steps=200, resume=1_000, validate=(5_000, 10_000), starts=7, appends=5_000)
+QUICK = Sizes(
+    nodes=(10, 100, 1_000), steps=200, resume=1_000, validate=(5_000, 10_000), starts=7, appends=5_000, late_nodes=200
+)
 
 
 def plan(sizes: Sizes, *, repeat: int, matrix: bool) -> tuple[Group, ...]:
@@ -137,10 +147,11 @@ def plan(sizes: Sizes, *, repeat: int, matrix: bool) -> tuple[Group, ...]:
         Group(repeat, _side_by_side(sizes.steps)),
         Group(repeat, _branches(sizes.sleepers, SLEEP)),
         Group(repeat, _branches(sizes.branches)),
+        Group(repeat, tuple(_late(sizes.late_nodes, latency_ms) for latency_ms in LATENCIES_MS)),
         Group(repeat, (Job(f"resume/{sizes.resume}", Kind.RESUME, sizes.resume),)),
         Group(sizes.starts, (Job("start/python", Kind.INTERPRETER), Job("start/version", Kind.VERSION))),
         Group(repeat, tuple(Job(f"validate/{size}", Kind.VALIDATE, size) for size in sizes.validate)),
-        Group(repeat, (Job("append", Kind.APPEND, sizes.appends),)),
+        Group(repeat, (Job("append", Kind.APPEND, sizes.appends), Job("append/server", Kind.SERVER, sizes.appends))),
     )
     return (*groups, Group(1, (Job("matrix", Kind.MATRIX),))) if matrix else groups
 
@@ -152,6 +163,10 @@ def _side_by_side(steps: int) -> tuple[Job, ...]:
         Job("steps/attractor-no-git-no-cxdb", Kind.RUN, steps, ("--no-git", "--no-cxdb")),
         *(Job(f"steps/{name}", Kind.PEER, steps, peer=name) for name in PEERS),
     )
+
+
+def _late(nodes: int, latency_ms: int) -> Job:
+    return Job(f"latency/{latency_ms}", Kind.LATE, nodes, latency_ms=latency_ms)
 
 
 def _branches(count: int, command: str = "true") -> tuple[Job, ...]:

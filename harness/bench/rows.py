@@ -15,7 +15,7 @@ from harness.bench.plan import FLAT_FROM, IN_A_ROW, PEERS, SLEEP, TARGETS, Group
 
 __all__ = ["SECTIONS", "Row", "build_rows"]
 
-SECTIONS = ("nodes", "memory", "steps", "branches", "resume", "start", "validate", "append", "matrix")
+SECTIONS = ("nodes", "memory", "steps", "branches", "latency", "resume", "start", "validate", "append", "matrix")
 
 _OURS = (
     ("steps/attractor", "with all"),
@@ -152,6 +152,16 @@ def _in_what(job: Job) -> tuple[str, str, str]:
     return ("s", Metric.RUN, "") if job.command == SLEEP else ("ms", Metric.MS_A_NODE, ", each")
 
 
+def _late_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Row]:
+    values = outcome.values(Metric.MS_A_NODE)
+    label = f"replies {job.latency_ms} ms late" if job.latency_ms else "replies as they come"
+    yield _row(job.job_id, "latency", label, "ms", values, outcome, size=job.size)
+    ratio = paired_ratio(values, measured.values("latency/0", Metric.MS_A_NODE)) if job.latency_ms else None
+    if ratio is not None:
+        label = f"  {job.latency_ms} ms late against not late"
+        yield _row_of(f"growth/{job.job_id}", "latency", label, "x", ratio, outcome)
+
+
 def _resume_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Row]:
     for name, metric, label in (
         ("to-resumed", Metric.TO_RESUMED, f"{job.size:,} nodes, until run_resumed"),
@@ -189,6 +199,11 @@ def _append_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Ro
     yield _row(job.job_id, "append", f"{job.size:,} turns", "/s", outcome.values(Metric.RATE), outcome)
 
 
+def _server_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Row]:
+    label = f"{job.size:,} turns made beforehand"
+    yield _row(job.job_id, "append", label, "/s", outcome.values(Metric.RATE), outcome)
+
+
 def _matrix_rows(job: Job, outcome: Outcome, measured: _Measured) -> Iterator[Row]:
     codes = sorted({int(code) for code in outcome.values(Metric.EXIT)} - {0})
     note = f"not all green: exit {', '.join(map(str, codes))}" if codes else ""
@@ -199,11 +214,13 @@ _ROWS_OF: dict[Kind, Callable[[Job, Outcome, _Measured], Iterator[Row]]] = {
     Kind.RUN: _run_rows,
     Kind.FAN_OUT: _fan_out_rows,
     Kind.CHAIN: _chain_rows,
+    Kind.LATE: _late_rows,
     Kind.PEER: _peer_rows,
     Kind.RESUME: _resume_rows,
     Kind.VERSION: _version_rows,
     Kind.INTERPRETER: _interpreter_rows,
     Kind.VALIDATE: _validate_rows,
     Kind.APPEND: _append_rows,
+    Kind.SERVER: _server_rows,
     Kind.MATRIX: _matrix_rows,
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.bench.children import Child, Finished, MeasureError
 from harness.bench.outcomes import Metric
-from harness.bench.workbench import Workbench
+from harness.bench.workbench import CxdbAddress, Workbench
 from harness.repos import make_repository
 from harness.scenario import RepoSpec
 
@@ -39,19 +39,27 @@ def told_by(done: Finished) -> dict[str, float]:
 
 
 class RunFolder:
-    """`flags` as on the engine's command line; without --no-cxdb the run is recorded in the bench's CXDB.
+    """`flags` as on the engine's command line; without --no-cxdb the run is recorded in `cxdb`, by default the bench's.
 
     `commits` is how many the run has to make, those of its branches included.
     """
 
     def __init__(
-        self, folder: Path, bench: Workbench, *, graph: str, commits: int, flags: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        bench: Workbench,
+        *,
+        graph: str,
+        commits: int,
+        flags: tuple[str, ...] = (),
+        cxdb: CxdbAddress | None = None,
     ) -> None:
         self._folder = folder
         self._bench = bench
         self._graph = graph
         self._commits = commits
         self._flags = flags
+        self._cxdb = cxdb
         self._repository = make_repository(folder / "repo", RepoSpec())
         self.logs_root = folder / "logs"
         self.progress = self.logs_root / "progress.ndjson"
@@ -62,7 +70,9 @@ class RunFolder:
         words = ["--graph", str(graph), "--run-id", RUN_ID, "--logs-root", str(self.logs_root), "--quiet", *self._flags]
         if "--no-cxdb" not in self._flags:
             config = self._folder / "config.json"
-            config.write_text(json.dumps({"version": 1, "cxdb": dict(self._bench.cxdb())}), encoding="utf-8")
+            config.write_text(
+                json.dumps({"version": 1, "cxdb": dict(self._cxdb or self._bench.cxdb())}), encoding="utf-8"
+            )
             words += ["--config", str(config)]
         words += (
             ["--workdir", str(self._folder)] if "--no-git" in self._flags else ["--repo", str(self._folder / "repo")]

@@ -23,10 +23,11 @@ TITLES = {
     "memory": "Peak memory of the engine",
     "steps": "{size:,} steps of `sh -c true`, side by side, a step",
     "branches": "Branches of a fan-out, each with worktree, commit, checkpoint and CXDB context",
+    "latency": "{size:,} nodes through a link to CXDB that answers late, a node",
     "resume": "Resume after SIGKILL near the end",
     "start": "Start",
     "validate": "attractor validate",
-    "append": "CXDB appends on one connection, by the client",
+    "append": "CXDB appends on one connection: by the engine's client, and what the server takes at most",
     "matrix": "The guardrail matrix",
 }
 _DECIMALS = {"ms": 2, "s": 3, "MB": 0, "x": 2, "/s": 0}

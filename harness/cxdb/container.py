@@ -131,6 +131,13 @@ class ContainerCxdb:
                 self._container.get_wrapped_container().stop(timeout=_STOP_TIMEOUT_SECONDS)
         self.start()
 
+    def start_empty(self) -> None:
+        """A new container on the same ports: it knows nothing of what there was, whatever the image keeps."""
+        ports = (int(self.binary_addr.rpartition(":")[2]), int(self.http_base_url.rpartition(":")[2]))
+        self.stop()
+        self._make_on(ports)
+        self._wait_until_ready()
+
     def remembers(self) -> bool:
         """Whether a context outlives the server's kill and start; found out by doing just that."""
         with engine_errors(f"it cannot be found out whether {self.label} remembers"):

@@ -156,6 +156,10 @@ class EmbeddedCxdb:
         finally:
             self._forget = once
 
+    def start_empty(self) -> None:
+        """Start after a `kill` as the real server does: it knows nothing of what there was."""
+        self.restart(forget=True)
+
     def pause(self) -> None:
         """SIGSTOP, and wait until it has stopped: the kernel accepts connections, nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)

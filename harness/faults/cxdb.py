@@ -28,7 +28,7 @@ def harm_cxdb(step: FaultStep, scene: Scene) -> FaultRecord:
     if server is None:
         return fault_record("cxdb", step.target, False, "the case has no CXDB of its own")
     try:
-        if server.is_running is (step.target == "start"):
+        if server.is_running is step.target.startswith("start"):
             state = "running already" if server.is_running else "not running"
             return fault_record("cxdb", step.target, False, f"the server at {server.binary_addr} was {state}")
         return fault_record("cxdb", step.target, *_DEEDS[step.target](server))
@@ -50,6 +50,15 @@ def _start(server: CxdbServer) -> tuple[bool, str]:
     server.start()
     answers = _answers(server)
     return answers, f"{server.label} {'answers' if answers else 'does not answer'} at {server.binary_addr}"
+
+
+def _start_empty(server: CxdbServer) -> tuple[bool, str]:
+    from harness.cxdb.reader import list_contexts  # only where it is asked for
+
+    server.start_empty()
+    answers, known = _answers(server), len(list_contexts(server.http_base_url))
+    says = "answers" if answers else "does not answer"
+    return answers and not known, f"{server.label} {says} at {server.binary_addr} and knows {known} contexts"
 
 
 def _pause(server: CxdbServer) -> tuple[bool, str]:
@@ -78,6 +87,7 @@ def _answers(server: CxdbServer, seconds: float = ANSWER_SECONDS) -> bool:
 _DEEDS: Mapping[str, Callable[[CxdbServer], tuple[bool, str]]] = {
     "kill": _kill,
     "start": _start,
+    "start-empty": _start_empty,
     "pause": _pause,
     "continue": _continue,
 }

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.launchers import Launched
+from harness.link import LinkCounts
 from harness.processes import ProcessIdentity
 from harness.repos import Git
 from harness.results import FaultRecord
 
-__all__ = ["CxdbServer", "Scene", "fault_record", "now"]
+__all__ = ["CxdbLink", "CxdbServer", "Scene", "fault_record", "now"]
 
 
 class CxdbServer(Protocol):
     """The case's own CXDB, a process or a container; its addresses stay the same through all of it."""
 
     binary_addr: str
+    http_base_url: str
 
     @property
     def is_running(self) -> bool: ...
@@ -34,9 +36,31 @@ class CxdbServer(Protocol):
 
     def start(self) -> None: ...
 
+    def start_empty(self) -> None:
+        """Without anything that it has known before."""
+
     def pause(self) -> None: ...
 
     def resume(self) -> None: ...
+
+
+class CxdbLink(Protocol):
+    """What lies between the engine and CXDB; each deed says how many connections it has met."""
+
+    binary_addr: str
+    server_addr: str
+
+    def counts(self) -> LinkCounts: ...
+
+    def delay(self, latency_seconds: float) -> None: ...
+
+    def cut(self) -> int: ...
+
+    def refuse(self) -> int: ...
+
+    def half_open(self) -> int: ...
+
+    def restore(self) -> int: ...
 
 
 class Scene(Protocol):
@@ -54,6 +78,9 @@ class Scene(Protocol):
 
     def cxdb(self) -> CxdbServer | None:
         """The case's own CXDB server; None where it has none to itself."""
+
+    def link(self) -> CxdbLink | None:
+        """The link between the engine and CXDB; None where nothing lies between them."""
 
     def git(self) -> Git:
         """The git program in the case's repository."""

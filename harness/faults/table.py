@@ -11,6 +11,7 @@ from harness.faults.cxdb import harm_cxdb
 from harness.faults.files import damage, move, remove, write
 from harness.faults.git import git
 from harness.faults.kill import kill
+from harness.faults.link import harm_link
 from harness.faults.room import fill, limit, protect, unprotect
 from harness.faults.scene import Scene
 from harness.faults.terminal import hang_up
@@ -27,6 +28,7 @@ FAULTS: Mapping[FaultKind, Callable[[FaultStep, Scene], FaultRecord]] = {
     FaultKind.WRITE: write,
     FaultKind.MOVE: move,
     FaultKind.CXDB: harm_cxdb,
+    FaultKind.LINK: harm_link,
     FaultKind.GIT: git,
     FaultKind.FILL: fill,
     FaultKind.PROTECT: protect,

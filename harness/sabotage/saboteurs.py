@@ -28,7 +28,7 @@ class Saboteur:
     name: str
     guardrail: str  # whose cases must turn red
     bug: str  # what once went wrong, in one line
-    killer: str  # the one case that must catch it; the short form runs only this
+    killer: str  # the one scenario, or one case of it by its axes, that must catch it; the short form runs only this
 
 
 def _read_table() -> tuple[Saboteur, ...]:

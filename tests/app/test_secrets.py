@@ -108,3 +108,37 @@ def test_a_secret_across_two_blocks_is_found(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"x" * (BLOCK_BYTES - 5) + CANARY.encode() + b"y" * 10)
     Redactor({"A_TOKEN": CANARY}).tree(tmp_path)
     assert (tmp_path / "log").read_bytes() == b"x" * (BLOCK_BYTES - 5) + b"[redacted A_TOKEN]" + b"y" * 10
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        # where it is cut
+        "head -c 3990 /dev/zero | tr '\\0' x; echo $PEM_PRIVATE_KEY; head -c 20000 /dev/zero | tr '\\0' y",
+        "python3 -c 'import json, os; print(json.dumps(os.environ[str().join([chr(80), \\\"EM_PRIVATE_KEY\\\"])]))'",
+        "python3 -c 'import os; print(repr(os.environ[\\\"PEM_PRIVATE_KEY\\\"]))'",
+    ],
+    ids=["cut", "json", "repr"],
+)
+def test_a_secret_of_several_lines_or_at_a_cut_is_in_no_record(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    secret = "plainsecret0123" if "head" in command else 'line one\nline "two" \\ three'
+    monkeypatch.setenv("PEM_PRIVATE_KEY", secret)
+    ran = run(repo, f'a [tool_command="{command}"] start -> a -> exit')
+    assert ran.status == "success"
+    marks = ("plainsecret", "line one")
+    kept = [path for path in ran.root.rglob("*") if path.is_file() and "worktree" not in path.parts]
+    found = [str(path) for path in kept if any(mark in path.read_text(errors="replace") for mark in marks)]
+    assert found == []
+    assert "[redacted PEM_PRIVATE_KEY]" in (ran.root / "a" / "stdout.log").read_text()
+
+
+def test_what_setup_prints_and_a_label_are_looked_through(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_TOKEN", CANARY)
+    config = repo.parent / "run.yaml"
+    config.write_text("setup: {commands: ['echo $DEPLOY_TOKEN', 'echo $DEPLOY_TOKEN >&2; exit 3']}\n")
+    ran = run(repo, "a start -> a -> exit", config=config)
+    assert ran.status == "fail"
+    assert "[redacted DEPLOY_TOKEN]" in ran.json("final.json")["failure_reason"]
+    assert holders(repo.parent) == []

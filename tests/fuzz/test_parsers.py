@@ -159,7 +159,7 @@ PARSERS = [
     Parser("config.json", [b'{"version": 1, "repo": {"path": "/r"}}'], file("run.json", load_run_config)),
     Parser("status.json", [STATUS, LEGACY_STATUS, b'"x"'], lambda data, _: parse_status(data, Path("s.json")), ()),
     Parser("manifest.json", [MANIFEST], run_file("manifest.json", read_manifest)),
-    Parser("final.json", [FINAL], run_file("final.json", read_final)),
+    Parser("final.json", [FINAL], run_file("final.json", lambda layout: read_final(layout, "r"))),
     Parser("checkpoint.json", [CHECKPOINT], run_file("checkpoint.json", load_checkpoint)),
     Parser("progress.ndjson", [EVENTS], file("progress.ndjson", lambda place: list(read_events(place)))),
     Parser("newest event", [EVENTS], file("progress.ndjson", last_event)),

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from harness.cxdb.embedded import EmbeddedCxdb
+from harness.cxdb.probe import knows_context, new_context
 from harness.cxdb_supply import CxdbSupply, LentCxdb
 from harness.faults import FAULTS, CxdbServer, Scene
 from harness.processes import is_stopped
@@ -51,6 +52,15 @@ def test_a_killed_server_is_gone_and_comes_back_at_the_same_address(server: Embe
     assert "nobody answers there" in killed.proof
     started = harm(server, "start")
     assert (started.fired, takes_connections(server), server.binary_addr) == (True, True, address)
+
+
+def test_a_server_that_starts_empty_knows_no_context_at_the_same_address(server: EmbeddedCxdb) -> None:
+    address, context_id = server.binary_addr, new_context(server.binary_addr, 2.0)
+    harm(server, "kill")
+    started = harm(server, "start-empty")
+    assert (started.fired, server.binary_addr) == (True, address)
+    assert started.proof.endswith("knows 0 contexts")
+    assert not knows_context(address, context_id, 2.0)
 
 
 def test_a_paused_server_stands_still_until_it_is_told_to_go_on(server: EmbeddedCxdb) -> None:

@@ -151,7 +151,7 @@ MISTAKES = {
     ),
     "no such deed": (
         GOOD.replace("run = {}", 'fault = { cxdb = "stop" }'),
-        "7: steps[1].fault.cxdb: can kill, start, pause, continue, not 'stop'",
+        "7: steps[1].fault.cxdb: can kill, start, start-empty, pause, continue, not 'stop'",
     ),
     "harm to a server that others use": (
         GOOD.replace("run = {}", 'fault = { cxdb = "kill" }'),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.engines import EVENT_NAMES, TURN_TYPES
+from harness.link import LinkSpec
 from harness.matrix import find_cases
 from harness.scenario import CommandStep, Expectation, FaultStep
 
@@ -29,8 +30,9 @@ def test_a_case_has_a_fault_to_prove_or_a_refusal_to_see(case) -> None:  # type:
         for step in scenario.steps
         if isinstance(step, FaultStep) or (isinstance(step, CommandStep) and step.proves)
     ]
+    harmed = scenario.link not in (None, LinkSpec())  # proven by what the link has counted
     refused = any(expect.nothing_made for expect in scenario.expect.values())
-    assert faults or scenario.proofs or refused
+    assert faults or scenario.proofs or harmed or refused
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.case_id)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.bench.outcomes import Metric, Outcome
 from harness.bench.plan import Group, Job, Kind, Sizes
 
-TINY = Sizes(nodes=(3,), steps=3, resume=3, validate=(3, 6), sleepers=2, branches=3, starts=2, appends=8)
+TINY = Sizes(nodes=(3,), steps=3, resume=3, validate=(3, 6), sleepers=2, branches=3, starts=2, appends=8, late_nodes=3)
 
 
 def outcome(metric: str, *values: float) -> Outcome:

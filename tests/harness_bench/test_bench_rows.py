@@ -74,6 +74,20 @@ def fan_out(size: int, command: str, seconds: float, in_a_row: float) -> dict[st
     return by_id(build_rows([Group(1, jobs)], dict(zip((job.job_id for job in jobs), samples, strict=True))))
 
 
+def test_a_late_cxdb_is_compared_with_one_that_is_not_late() -> None:
+    jobs = tuple(Job(f"latency/{latency}", Kind.LATE, 9, latency_ms=latency) for latency in (0, 50))
+    rows = by_id(build_rows([Group(2, jobs)], {"latency/0": node_times(4.0, 2.0), "latency/50": node_times(5.0, 3.0)}))
+    assert list(rows) == ["latency/0", "latency/50", "growth/latency/50"]
+    assert rows["growth/latency/50"].figure == Figure(1.375, 1.25, 1.5, 2)
+    assert rows["growth/latency/50"].verdict is Verdict.MISSED
+
+
+def test_what_a_server_takes_stands_beside_what_a_client_sends() -> None:
+    jobs = (Job("append", Kind.APPEND, 9), Job("append/server", Kind.SERVER, 9))
+    rows = build_rows([Group(1, jobs)], {job.job_id: outcome(Metric.RATE, 9.0) for job in jobs})
+    assert [(row.section, row.label) for row in rows] == [("append", "9 turns"), ("append", "9 turns made beforehand")]
+
+
 def test_branches_that_wait_are_shown_by_the_whole_run_s_time() -> None:
     rows = fan_out(8, "sleep 1", 2.0, 8.0)
     assert [(row.unit, row.figure and row.figure.median, row.verdict) for row in rows.values()] == [

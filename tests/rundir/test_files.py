@@ -1,6 +1,7 @@
 """Lines and files when the disk says no: nothing torn stays behind, and what was not written is not counted."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from attractor.contracts import EventName
 from attractor.errors import RunDirectoryError
-from attractor.rundir import EventLog, Layout, last_event, write_atomic
+from attractor.rundir import EventLog, Layout, last_event, make_own_directory, read_events, write_atomic
 
 # A file size limit fails a write as a full disk does: the first part is written, then an error comes.
 LIMITED = """
@@ -66,15 +67,54 @@ def test_live_json_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> 
 def test_an_event_in_the_file_is_heard_although_its_copy_could_not_be_written(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.restart(1).root.mkdir()
-    layout.restart(1).progress.symlink_to("/dev/full")
     log = EventLog(layout, "r")
     log.mirror_into(layout.restart(1))
+    full = os.open("/dev/full", os.O_WRONLY)
+    (copy,) = (fd for fd in map(int, os.listdir("/proc/self/fd")) if _names(fd, layout.restart(1).progress))
+    os.dup2(full, copy)
+    os.close(full)
     heard: list[int] = []
     log.listen(lambda event, _line: heard.append(event["seq"]))
     with pytest.raises(RunDirectoryError, match="No space left"):
         log.emit(EventName.RUN_STARTED)
     log.close()
     assert heard == [1]
+
+
+def _names(fd: int, path: Path) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == str(path)
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_file_of_the_runs_own_is_neither_written_nor_waited_for(tmp_path: Path, kind: str) -> None:
+    layout = Layout(tmp_path)
+    (tmp_path / "somebodys").write_text("theirs")
+    {
+        "link": lambda: layout.progress.symlink_to(tmp_path / "somebodys"),
+        "pipe": lambda: os.mkfifo(layout.progress),
+        "folder": layout.progress.mkdir,
+    }[kind]()
+    with pytest.raises(RunDirectoryError, match=r"cannot write .*progress\.ndjson"):
+        EventLog(layout, "r")
+    if kind != "link":
+        with pytest.raises(RunDirectoryError, match=r"cannot read .*progress\.ndjson"):
+            list(read_events(layout.progress))
+    assert (tmp_path / "somebodys").read_text() == "theirs"
+
+
+def test_a_folder_that_a_link_leads_out_of_is_no_folder_of_the_runs(tmp_path: Path) -> None:
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    run.mkdir()
+    outside.mkdir()
+    (run / "parallel.d").symlink_to(outside)
+    with pytest.raises(RunDirectoryError, match=r"parallel\.d is not a folder of the run"):
+        make_own_directory(run / "parallel.d" / "fan" / "1", run)
+    assert list(outside.iterdir()) == []
+    make_own_directory(run / "artifacts" / "deep", run)
+    assert (run / "artifacts" / "deep").is_dir()
 
 
 def test_a_replacement_that_fails_leaves_the_old_content_and_no_rest(tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def test_final_stands_in_the_base_and_in_the_restarts_root(tmp_path: Path) -> No
     base.restart(2).root.mkdir()
     final = Final(timestamp="now", status="fail", run_id="r", final_git_commit_sha="abc", failure_reason="no")
     write_final([base, base.restart(2)], final)
-    assert read_final(base) == read_final(base.restart(2)) == final
+    assert read_final(base, "r") == read_final(base.restart(2), "r") == final
 
 
 def test_no_final_is_none(tmp_path: Path) -> None:
-    assert read_final(Layout(tmp_path)) is None
+    assert read_final(Layout(tmp_path), "r") is None

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from cxdb_patches import never_without_an_answer  # type: ignore[import-not-found]  # lies beside this file
 from patching import Patch, replacing  # type: ignore[import-not-found]  # lies beside this file
 
-ANSWER_SECONDS = 60.0  # for one who does not mind waiting
+PATIENCE_SECONDS = 5.0  # as long as for a reply that somebody needs
 
 
 def _parallel_prefix_lost(real: Any) -> Callable[..., Any]:
@@ -62,14 +63,8 @@ def _best_for_a_wrong_choice(real: Any) -> Callable[..., Any]:
     return lambda outcome, good: real(outcome, good) or best_of(good)
 
 
-def _never_without_an_answer(real: Any) -> Callable[..., Any]:
-    class Sabotaged(real):  # type: ignore[misc]
-        def flush(self) -> None:
-            super().flush()
-            if self._connection is not None:
-                self._connection.barrier(ANSWER_SECONDS)
-
-    return Sabotaged
+def _patient_beginning(real: Any) -> Callable[..., Any]:
+    return lambda *args: real(*args, wait_seconds=PATIENCE_SECONDS)
 
 
 def _all_settled(real: Any) -> Callable[..., Any]:
@@ -92,7 +87,8 @@ FAN_OUT_PATCHES: dict[str, dict[str, Patch]] = {
     "losers-run-on": {"attractor.handlers.parallel": replacing("_FanOut", _losers_run_on)},
     "rule-overrules-agent": {"attractor.handlers.fan_in": replacing("_named", _best_in_any_case)},
     "any-choice-goes": {"attractor.handlers.fan_in": replacing("_named", _best_for_a_wrong_choice)},
-    "waits-for-cxdb": {"attractor.app.peers": replacing("Journal", _never_without_an_answer)},
+    "waits-for-cxdb": {"attractor.app.peers": replacing("Journal", never_without_an_answer)},
+    "branches-begin-patiently": {"attractor.app.branches": replacing("open_branch_journal", _patient_beginning)},
     "branch-turns-forgotten": {"attractor.app.peers": replacing("settle_branches", _all_settled)},
     "last-branch-decides": {"attractor.handlers.fan_in": replacing("all_failed", _last_class)},
 }

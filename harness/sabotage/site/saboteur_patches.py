@@ -17,7 +17,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from fan_out_patches import FAN_OUT_PATCHES  # type: ignore[import-not-found]  # lies beside this file
+from cxdb_patches import CXDB_PATCHES  # type: ignore[import-not-found]  # lies beside this file
+from fan_out_patches import FAN_OUT_PATCHES  # type: ignore[import-not-found]
 from human_gate_patches import HUMAN_GATE_PATCHES  # type: ignore[import-not-found]
 from manager_patches import MANAGER_PATCHES  # type: ignore[import-not-found]
 from patching import Patch, both, mark, replacing  # type: ignore[import-not-found]
@@ -322,6 +323,7 @@ PATCHES: dict[str, dict[str, Patch]] = {
     "only-the-beginning-read": {"attractor.handlers.agent_program": replacing("StreamFollower", _only_the_beginning)},
     "words-anywhere": {"attractor.handlers.agent_program": replacing("StreamFollower", _words_anywhere)},
     "text-only": {"attractor.handlers.agent_program": replacing("StreamFollower", _text_only)},
+    **CXDB_PATCHES,
     **FAN_OUT_PATCHES,
     **HUMAN_GATE_PATCHES,
     **MANAGER_PATCHES,

@@ -102,6 +102,15 @@ def _as_the_kernel_likes(_real: Any) -> Callable[..., Any]:
     return listen
 
 
+def _without_context(real: Any) -> Callable[..., Any]:
+    class Sabotaged(real):  # type: ignore[misc]
+        @classmethod
+        def from_json(cls, data: Any) -> Any:
+            return real.from_json(dict(data) | {"context": {}})
+
+    return Sabotaged
+
+
 def _always_held(_real: Any) -> Callable[..., Any]:
     return lambda layout: not layout.final.exists()
 
@@ -125,6 +134,24 @@ def _as_it_came(real: Any) -> Callable[..., Any]:
     return Sabotaged
 
 
+def _in_class(name: str, make: Callable[[Any], Any]) -> Patch:
+    """For a class whose class methods are called, where `replacing` would put a function."""
+
+    def patch(module: ModuleType) -> None:
+        sabotaged = make(getattr(module, name))
+        real = sabotaged.from_json
+
+        def from_json(data: Any) -> Any:
+            mark("called", f"{module.__name__}.{name}")
+            return real(data)
+
+        sabotaged.from_json = staticmethod(from_json)
+        setattr(module, name, sabotaged)
+        mark("placed", f"{module.__name__}.{name}")
+
+    return patch
+
+
 _WORKSPACE = "attractor.workspace.commits"
 
 TROUBLE_PATCHES: dict[str, dict[str, Patch]] = {
@@ -146,5 +173,6 @@ TROUBLE_PATCHES: dict[str, dict[str, Patch]] = {
         "attractor.app.start": replacing("Redactor", _as_it_came),
     },
     "configuration-kept-whole": {"attractor.config.run_config": replacing("_plain", _as_configured)},
+    "context-not-recorded": {"attractor.app.restore": _in_class("Finished", _without_context)},
     "crash-unseen": {"attractor.app.inspect": replacing("is_held", _always_held)},
 }
