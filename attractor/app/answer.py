@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.app.inspect import RunStatus, RunView, refuse_branch, view_run
 from attractor.app.interviews import person, timestamp
-from attractor.contracts import Answer, AnswerKind, Option, Question, QuestionType
+from attractor.contracts import Answer, AnswerKind, Option, Question, QuestionType, Redactor
 from attractor.errors import RunDirectoryError, UsageError
 from attractor.human import find_option, problem_with
 from attractor.rundir import question_place
@@ -43,7 +44,9 @@ def answer_question(logs_root: Path, words: Sequence[str], text: str | None) -> 
     free = question.type is QuestionType.FREEFORM
     if free and value and text:
         raise UsageError(f"{question.id} wants one text: {value!r} or --text {text!r}")
-    answer = Answer("" if free else value, text or (value if free else ""), by="file", who=person(), at=timestamp())
+    # A shell may have put a secret in the place of its name.
+    said = Redactor(os.environ).text(text or (value if free else ""))
+    answer = Answer("" if free else value, said, by="file", who=person(), at=timestamp())
     problem = problem_with(question, answer)
     if problem:
         raise UsageError(

@@ -54,6 +54,16 @@ def test_status_shows_what_is_asked_and_how_to_answer(repo: Path, engines: list[
     assert json.loads(cli("answer", "--logs-root", root, "--list", "--json").stdout) == [question]
 
 
+def test_a_secret_that_the_shell_has_put_into_an_answer_is_not_kept(
+    repo: Path, engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = waiting(engines, repo, review())
+    monkeypatch.setenv("DEPLOY_TOKEN", "canary-4711")
+    assert cli("answer", "--logs-root", root, "review", "r", "--text", "with canary-4711").returncode == 0
+    answers = [path.read_text() for path in Path(root).glob("questions.d/*/answer.json")]
+    assert ["with [redacted DEPLOY_TOKEN]" in answer and "canary" not in answer for answer in answers] == [True]
+
+
 def test_an_answer_moves_the_run_on_and_is_gone_from_status(repo: Path, engines: list[Engine]) -> None:
     root = waiting(engines, repo, review())
     done = cli("answer", "--logs-root", root, "review", "r", "--text", "too big")

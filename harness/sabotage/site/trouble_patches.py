@@ -102,6 +102,10 @@ def _as_the_kernel_likes(_real: Any) -> Callable[..., Any]:
     return listen
 
 
+def _whatever_is_there(_real: Any) -> Callable[..., Any]:
+    return lambda stage_dir: stage_dir.mkdir(exist_ok=True)
+
+
 def _without_context(real: Any) -> Callable[..., Any]:
     class Sabotaged(real):  # type: ignore[misc]
         @classmethod
@@ -173,6 +177,7 @@ TROUBLE_PATCHES: dict[str, dict[str, Patch]] = {
         "attractor.app.start": replacing("Redactor", _as_it_came),
     },
     "configuration-kept-whole": {"attractor.config.run_config": replacing("_plain", _as_configured)},
+    "links-followed": {"attractor.engine.stage": replacing("prepare_stage_dir", _whatever_is_there)},
     "context-not-recorded": {"attractor.app.restore": _in_class("Finished", _without_context)},
     "crash-unseen": {"attractor.app.inspect": replacing("is_held", _always_held)},
 }
