@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -19,9 +19,9 @@ import msgspec
 
 from attractor.app.detach import RESUME_WAIT_SECONDS, launch
 from attractor.app.inspect import RunStatus, RunView, newest_root, runs_in
-from attractor.contracts import NotReadable, Stop, read_json
+from attractor.contracts import EventName, NotReadable, Stop, read_json
 from attractor.errors import AttractorError, RunDirectoryError
-from attractor.rundir import load_checkpoint, make_directory, pretty_json, write_atomic
+from attractor.rundir import Event, load_checkpoint, make_directory, pretty_json, write_atomic
 
 LOCK_NAME, NOTES_NAME = ".supervise.lock", ".supervise.json"
 
@@ -76,6 +76,14 @@ def decide(note: Note | None, finished: int, now: float, policy: SupervisePolicy
     return Ruling.RESUME, msgspec.structs.replace(note, attempts=note.attempts + 1, at=now)
 
 
+def _where(newest: Event | None) -> str:
+    """Where a run stood when its engine died."""
+    if newest is None or "node_id" not in newest:
+        return "before its first node" if newest is None else "between two nodes"
+    word = "behind" if newest["event"] == EventName.CHECKPOINT_SAVED else "in"
+    return f"{word} node {newest['node_id']}"
+
+
 @dataclass(slots=True)
 class Supervisor:
     """Watches the runs of one folder. `say` is told, in one line each, of everything that is done and why."""
@@ -85,6 +93,7 @@ class Supervisor:
     environment: Mapping[str, str]
     say: Callable[[str], None]
     clock: Callable[[], float] = time.time
+    _damaged: dict[Path, str] = field(default_factory=dict)  # told already
 
     def watch(self, stop: Stop, *, once: bool = False) -> None:
         """Look, resume and wait until `stop`; with `once`, one look. Raises RunDirectoryError where somebody else
@@ -102,7 +111,7 @@ class Supervisor:
 
     def _look(self, notes: dict[str, Note]) -> dict[str, Note]:
         after: dict[str, Note] = {}
-        for view in runs_in(self.home):
+        for view in runs_in(self.home, self._tell_damage):
             if view.status is RunStatus.CRASHED:
                 after[view.manifest.run_id] = self._care_for(view, notes.get(view.manifest.run_id))
             elif view.manifest.run_id in notes:
@@ -114,6 +123,11 @@ class Supervisor:
             write_atomic(self.home / NOTES_NAME, pretty_json(after), durable=False)
         return after
 
+    def _tell_damage(self, place: Path, why: str) -> None:
+        if self._damaged.get(place) != why:
+            self._damaged[place] = why
+            self.say(f"supervise: {place} cannot be read, and is left alone: {why}")
+
     def _care_for(self, view: RunView, note: Note | None) -> Note:
         run_id, root = view.manifest.run_id, view.layout.root
         ruling, after = decide(note, finished_nodes(view), self.clock(), self.policy)
@@ -124,7 +138,7 @@ class Supervisor:
             )
         if ruling is not Ruling.RESUME:
             return after
-        where = f"behind node {view.newest['node_id']}" if view.newest and "node_id" in view.newest else "at its start"
+        where = _where(view.newest)
         attempt = f"attempt {after.attempts} of {self.policy.max_attempts}"
         self.say(f"supervise: {run_id} crashed {where}; resuming ({attempt})")
         try:

@@ -79,7 +79,7 @@ def test_a_crashed_run_goes_on_and_its_end_is_told(repo: Path, look: Look) -> No
     root = killed_in_stage(repo, "echo > {ready}; sleep 300", "echo done > done.txt")
     assert view_run(root).status is RunStatus.CRASHED
     said = look.once()
-    assert said[0] == "supervise: r1 crashed behind node a; resuming (attempt 1 of 3)"
+    assert said[0] == "supervise: r1 crashed in node a; resuming (attempt 1 of 3)"
     assert said[1].startswith("supervise: r1 goes on as process ")
     assert waited_for(root) == "success"
     assert look.once() == ["supervise: r1 has ended: success"]
@@ -93,6 +93,17 @@ def test_a_run_that_failed_or_was_never_one_is_left_alone(repo: Path, look: Look
     assert look.once() == []
 
 
+def test_a_run_that_cannot_be_read_is_told_once(repo: Path, look: Look) -> None:
+    ran = run(repo, "a start -> a -> exit")
+    manifest = ran.root / "manifest.json"
+    whole = manifest.read_text()
+    manifest.write_text("x")
+    (said,) = look.once()
+    assert f"{ran.root} cannot be read, and is left alone: the manifest is damaged" in said
+    assert look.once() == []
+    manifest.write_text(whole)
+
+
 def test_a_run_that_cannot_be_resumed_is_tried_less_and_less_and_then_given_up(repo: Path, look: Look) -> None:
     root = killed_in_stage(repo, "echo > {ready}; sleep 300", "true")
     moved = repo.rename(repo.with_name("elsewhere"))  # comes back: a crashed run stays one
@@ -103,7 +114,7 @@ def test_a_run_that_cannot_be_resumed_is_tried_less_and_less_and_then_given_up(r
             assert look.once() == [], "it is too early"
         look.now += 100
     assert [line for line in said if "resuming" in line] == [
-        f"supervise: r1 crashed behind node a; resuming (attempt {n} of 3)" for n in (1, 2, 3)
+        f"supervise: r1 crashed in node a; resuming (attempt {n} of 3)" for n in (1, 2, 3)
     ]
     assert "cannot be resumed" in said[1]
     assert "next try in 10 s" in said[1]
