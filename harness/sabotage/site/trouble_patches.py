@@ -175,6 +175,7 @@ TROUBLE_PATCHES: dict[str, dict[str, Patch]] = {
     "prints-as-it-came": {
         "attractor.app.assembly": replacing("Redactor", _as_it_came),
         "attractor.app.start": replacing("Redactor", _as_it_came),
+        "attractor.handlers.tool": replacing("Redactor", _as_it_came),
     },
     "configuration-kept-whole": {"attractor.config.run_config": replacing("_plain", _as_configured)},
     "links-followed": {"attractor.engine.stage": replacing("prepare_stage_dir", _whatever_is_there)},
