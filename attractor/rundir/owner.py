@@ -13,6 +13,7 @@ import fcntl
 import os
 import pwd
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from attractor.contracts import NotReadable, read_json
 from attractor.errors import RunDirectoryError
 from attractor.rundir.files import encode_json, write_atomic
 from attractor.rundir.layout import Layout
+
+HOLDER_SECONDS = 1.0
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -90,7 +93,7 @@ def acquire(layout: Layout) -> RunLock:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        holder = read_owner(layout)
+        holder = _holder(layout)
         raise RunDirectoryError(
             f"the run in {layout.root} is in use by {holder or 'another process'}",
             hint=f"watch it with `attractor status --logs-root {layout.root}`, "
@@ -109,6 +112,16 @@ def acquire(layout: Layout) -> RunLock:
         os.close(fd)
         raise
     return RunLock(fd, owner)
+
+
+def _holder(layout: Layout) -> Owner | None:
+    """Who holds the run. It writes itself down a moment after it has the lock: until then the file names another one."""
+    deadline = time.monotonic() + HOLDER_SECONDS
+    while True:
+        owner = read_owner(layout)
+        if (owner is not None and is_there(owner)) or time.monotonic() >= deadline:
+            return owner  # one of another host is not there, and still the one
+        time.sleep(0.01)
 
 
 def _open_lock(layout: Layout, flags: int) -> int:

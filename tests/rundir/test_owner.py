@@ -1,9 +1,11 @@
 """One owner at a time, and a dead owner is none."""
 
+import fcntl
 import os
 import pwd
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -114,3 +116,21 @@ def test_a_lock_file_left_by_a_dead_host_does_not_hold(tmp_path: Path) -> None:
 )
 def test_runs_live_in_the_state_folder(environment: dict[str, str], home: str) -> None:
     assert str(runs_home(environment)) == home
+
+
+@pytest.mark.parametrize("before", [b"", b'{"pid": 1, "start_time": 1.0, "host": "h", "start_ticks": 1}\n'])
+def test_a_holder_that_has_not_written_itself_down_yet_is_waited_for(tmp_path: Path, before: bytes) -> None:
+    layout = Layout(tmp_path)
+    acquire(layout).release()
+    mine = layout.lock.read_bytes()
+    layout.lock.write_bytes(before)
+    held = os.open(layout.lock, os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    writes = threading.Timer(0.1, lambda: layout.lock.write_bytes(mine))
+    writes.start()
+    try:
+        with pytest.raises(RunDirectoryError, match=f"in use by process {os.getpid()} on"):
+            acquire(layout)
+    finally:
+        writes.join()
+        os.close(held)
