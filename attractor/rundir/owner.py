@@ -115,7 +115,7 @@ def acquire(layout: Layout) -> RunLock:
 
 
 def _holder(layout: Layout) -> Owner | None:
-    """Who holds the run. It writes itself down a moment after it has the lock: until then the file names another one."""
+    """Who holds the run. It writes itself down a moment after it has the lock: till then the file names another."""
     deadline = time.monotonic() + HOLDER_SECONDS
     while True:
         owner = read_owner(layout)
