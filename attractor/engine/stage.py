@@ -31,7 +31,7 @@ from attractor.engine.retry import retry_policy
 from attractor.errors import RecordsLost, RunDirectoryError
 from attractor.graph import Edge, Graph, Node
 from attractor.processes import STAGE_TOKEN_VARIABLE
-from attractor.rundir import ArtifactStore, Layout, artifact_id_of, encode_json, write_atomic
+from attractor.rundir import ArtifactStore, Layout, artifact_id_of, check_own_directory, encode_json, write_atomic
 
 # Pass-through nodes repeat nothing by being retried; a fan-out's branches have retries of their own.
 SINGLE_ATTEMPT_HANDLERS = frozenset({"start", "exit", "conditional", "parallel"})
@@ -299,13 +299,7 @@ def prepare_stage_dir(stage_dir: Path) -> None:
         return
     except FileExistsError:
         kept = stage_dir / "attempts"
-    for folder in (stage_dir, kept):
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            # What the engine writes there would be written to wherever an earlier stage wants it.
-            raise RunDirectoryError(
-                f"{folder} is not a folder of the run: something has been put in its place",
-                hint="move it away, and resume",
-            )
+    check_own_directory(kept, stage_dir.parent)
     # By prefix: a manager may be writing its file, under a temporary name, at this very moment.
     entries = [name for name in os.listdir(stage_dir) if name != kept.name and not name.startswith(STEERING)]
     if not entries:
