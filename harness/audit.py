@@ -12,6 +12,7 @@ is part of every case. What it holds to:
   the commits of that branch, and of no finished node of the run;
 - the checkpoint in force names the branch's tip and the nodes of its newest commits;
 - each event that has a CXDB turn has it once, and no turn stands for nothing or for another run;
+- each turn of a commit shows the commit's files, where the run says that it has seen to that;
 - each branch of a fan-out keeps all this for itself, and agrees with what the run says of it.
 """
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from harness.adoption import adoption_problems
+from harness.engines import SNAPSHOTS_MISSING
 from harness.evidence import RunEvidence
 from harness.fan_outs import branch_problems, has_fan_outs
 from harness.history import (
@@ -28,7 +30,9 @@ from harness.history import (
     commit_problems,
     event_problems,
     final_problems,
+    last_terminal,
     life_problems,
+    snapshot_problems,
     turn_problems,
 )
 from harness.judging import judged
@@ -86,6 +90,29 @@ def _turns(name: str, run: RunEvidence) -> CheckResult:
     return judged(name, turn_problems(run), "each event has its turn, once")
 
 
+def _snapshots(name: str, run: RunEvidence) -> CheckResult:
+    why = _without_snapshots(run)
+    if why:
+        return CheckResult(name=name, verdict=Verdict.SKIPPED, summary=why)
+    problems = snapshot_problems(run)
+    problems += [f"{b.name}: {text}" for b in run.all_branches() for text in snapshot_problems(b)]
+    return judged(name, problems, "each turn of a commit shows the commit's files")
+
+
+def _without_snapshots(run: RunEvidence) -> str:
+    """Why there are none to be judged; '' where there must be one for each commit."""
+    final = run.final.value if run.final is not None else None
+    if run.snapshots is None or final is None:
+        return "the run says nothing of snapshots"
+    if missing := final.get(SNAPSHOTS_MISSING):
+        return f"the run says that some are missing: {missing}"
+    if last_terminal(run) is None or run.engine_alive or run.turns.unavailable:
+        return "the run has not come to its end"
+    if not run.turns.expected or not ((run.manifest.value or {}).get("cxdb") or {}).get("snapshots_max_bytes"):
+        return "the run was told to do without"
+    return ""
+
+
 def _branches(name: str, run: RunEvidence) -> CheckResult:
     if not has_fan_outs(run):
         return CheckResult(name=name, verdict=Verdict.SKIPPED, summary="the run has no fan-outs")
@@ -105,5 +132,6 @@ HISTORY_CHECKS: Mapping[str, Callable[[str, RunEvidence], CheckResult]] = {
     "history: commits": _commits,
     "history: checkpoint": _checkpoint,
     "history: CXDB turns": _turns,
+    "history: CXDB snapshots": _snapshots,
     BRANCHES: _branches,
 }

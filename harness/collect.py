@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.engines import Engine
+from harness.engines import SNAPSHOTS_MISSING, Engine
 from harness.errors import HarnessError
-from harness.evidence import Document, EventLog, RunEvidence, Turn, Turns
+from harness.evidence import Document, EventLog, RunEvidence, Snapshot, Turn, Turns
 from harness.repos import Git
 
 __all__ = ["Asked", "collect_run", "read_event_log"]
@@ -97,9 +97,12 @@ def collect_run(
     of_branches: Mapping[str, Asked] | None = None,
     engine_alive: bool = False,
     whole_run_id: str = "",
+    with_snapshots: bool = False,
 ) -> RunEvidence:
     """Everything that can be known of one run. Without `git`, the manifest's repository is read; one that says it
     has none is not looked for in any.
+
+    `with_snapshots` is for a branch; of a run, final.json says whether it has any.
 
     `contents` and `tree` name files to be read, `of_branches` those of a fan-out's branch, by its name. With
     `whole_run_id` it is itself such a branch.
@@ -115,6 +118,9 @@ def collect_run(
     branch, base = known.get("run_branch"), known.get("base_sha")
     tip = repository.resolve(f"refs/heads/{branch}") if repository and branch else None
     run_id = run_id if run_id is not None else str(known.get("run_id", ""))
+    turns = _turns(cxdb_expected, cxdb_url, manifest, finals)
+    if not whole_run_id:
+        with_snapshots = SNAPSHOTS_MISSING in ((finals[""].value or {}) if "" in finals else {})
 
     def collect_branch(place: Path, its_name: str) -> RunEvidence:
         asked = (of_branches or {}).get(its_name, Asked())
@@ -131,6 +137,7 @@ def collect_run(
             of_branches=of_branches,
             engine_alive=engine_alive,
             whole_run_id=whole_run_id or run_id,
+            with_snapshots=with_snapshots,
         )
 
     outer = name.replace("/", NESTING) + NESTING if whole_run_id else ""
@@ -147,7 +154,8 @@ def collect_run(
         branch=branch,
         tip=tip,
         commits=repository.history(tip, base) if repository and tip else (),
-        turns=_turns(cxdb_expected, cxdb_url, manifest, finals),
+        turns=turns,
+        snapshots=_snapshots(cxdb_url, manifest, repository, turns, engine) if with_snapshots else None,
         files=_files(logs_root, files.worktree, files.branches),
         contents={path: _text(logs_root / path) for path in contents},
         tree={path: repository.file_at(tip, path) if repository and tip else None for path in tree},
@@ -192,6 +200,17 @@ def read_scratch(directory: Path, names: Iterable[str]) -> dict[str, str | None]
     return {name: _text(directory / name) for name in names}
 
 
+def _snapshots(
+    url: str | None, manifest: Document, repository: Git | None, turns: Turns, engine: Engine
+) -> tuple[Snapshot, ...]:
+    url = url or ((manifest.value or {}).get("cxdb") or {}).get("http_base_url")
+    if not url or repository is None or not turns.turns:
+        return ()
+    from harness.snapshots import read_snapshots  # only where CXDB is asked for
+
+    return read_snapshots(url, repository, turns.turns, engine.turn_prefix + "GitCheckpoint")
+
+
 def _turns(expected: bool, url: str | None, manifest: Document, finals: Mapping[str, Document]) -> Turns:
     if not expected:
         return Turns(expected=False)
@@ -215,4 +234,4 @@ def _read_turns(url: str, context: str) -> Turns:
         found = read_turns(url, int(context))
     except Exception as error:  # whatever hinders reading is a note, not the end of the case
         return Turns(unavailable=f"context {context} at {url}: {error!r}")
-    return Turns(tuple(Turn(turn.type_id, turn.depth, turn.data) for turn in found))
+    return Turns(tuple(Turn(turn.type_id, turn.depth, turn.data, turn.turn_id) for turn in found))

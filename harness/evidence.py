@@ -14,7 +14,17 @@ from typing import Any
 from harness.repos import CheckoutState, Commit
 from harness.results import CommandRecord, FaultRecord
 
-__all__ = ["CaseEvidence", "Document", "EventLog", "RunEvidence", "StepOutcome", "Turn", "Turns"]
+__all__ = [
+    "CaseEvidence",
+    "Document",
+    "EventLog",
+    "FileSeen",
+    "RunEvidence",
+    "Snapshot",
+    "StepOutcome",
+    "Turn",
+    "Turns",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class Turn:
     turn_type: str  # with its prefix
     depth: int
     data: Mapping[str, Any]
+    turn_id: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,6 +60,26 @@ class Turns:
     turns: tuple[Turn, ...] = ()
     unavailable: str = ""
     expected: bool = True  # False: the run was told to do without CXDB
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileSeen:
+    """A file as git would note it. `sha` '' where the content was not asked for."""
+
+    mode: str
+    sha: str
+    size: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The files that CXDB shows at a turn of a commit, and the commit's own, by path. `shown` None: it shows none."""
+
+    commit: str
+    depth: int
+    shown: Mapping[str, FileSeen] | None = None
+    committed: Mapping[str, FileSeen] = dataclasses.field(default_factory=dict)
+    unreadable: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +99,7 @@ class RunEvidence:
     tip: str | None = None  # commit at the branch
     commits: tuple[Commit, ...] = ()  # on the branch, after base, oldest first
     turns: Turns = Turns()
+    snapshots: tuple[Snapshot, ...] | None = None  # None: the engine does not say that it makes any
     files: tuple[str, ...] = ()  # relative to the logs root, without the worktree
     contents: Mapping[str, str | None] = dataclasses.field(default_factory=dict)  # asked for by the scenario
     tree: Mapping[str, str | None] = dataclasses.field(default_factory=dict)

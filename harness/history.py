@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.adoption import adopted_shas
 from harness.engines import TERMINAL_EVENTS, TURN_TYPES
-from harness.evidence import RunEvidence
+from harness.evidence import FileSeen, RunEvidence
 from harness.repos import Commit
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "life_problems",
     "nodes_of",
     "own_commits",
+    "snapshot_problems",
     "turn_problems",
 ]
 
@@ -226,6 +227,31 @@ def turn_problems(run: RunEvidence, forked_from: Collection[str] = ()) -> list[s
         parts = {"doubled": doubled, "missing": missing, "without an event": strange}
         words = [f"{word}: {numbers}" for word, numbers in parts.items() if numbers] or ["out of order"]
         problems.append(f"{rule.turn_type} turns for {' or '.join(rule.events)}: {'; '.join(words)} (by event_seq)")
+    return problems
+
+
+def snapshot_problems(run: RunEvidence) -> list[str]:
+    """Each turn of a commit shows the commit's files: all of them, as they are."""
+    problems = []
+    for snapshot in run.snapshots or ():
+        place = f"the turn of commit {snapshot.commit[:10]}"
+        if snapshot.unreadable:
+            problems.append(f"{place}: {snapshot.unreadable}")
+        elif snapshot.shown is None:
+            problems.append(f"{place} shows no files")
+        else:
+            problems += [f"{place}: {text}" for text in _differences(snapshot.shown, snapshot.committed)]
+    return problems
+
+
+def _differences(shown: Mapping[str, FileSeen], committed: Mapping[str, FileSeen]) -> list[str]:
+    problems = []
+    for path in sorted({*shown, *committed}):
+        seen, meant = shown.get(path), committed.get(path)
+        if seen is None or meant is None:
+            problems.append(f"{path} is {'not shown' if seen is None else 'shown, and not in the commit'}")
+        elif (seen.mode, seen.size) != (meant.mode, meant.size) or seen.sha not in ("", meant.sha):
+            problems.append(f"{path} is shown as {seen}, the commit has {meant}")
     return problems
 
 

@@ -25,7 +25,7 @@ SEES: dict[str, set[str]] = {
     "rundir": {"errors", "contracts"},
     "processes": {"errors", "contracts"},
     "workspace": {"errors", "contracts"},
-    "cxdb": {"errors", "contracts", "rundir"},
+    "cxdb": {"errors", "contracts", "rundir", "processes"},
     "engine": {"errors", "graph", "contracts", "rundir", "processes"},
     "human": {"errors", "graph", "contracts", "rundir", "processes"},
     "handlers": {"errors", "graph", "contracts", "processes", "backends", "rundir", "engine", "human"},

@@ -16,10 +16,14 @@ from attractor.contracts import EventName
 from attractor.cxdb import (
     FINAL_WAIT_SECONDS,
     CxdbConnection,
+    Head,
     Journal,
     NoJournal,
     RunFacts,
+    Snapshots,
+    Watch,
     check_base_url,
+    is_complete,
     publish_bundle,
     split_address,
 )
@@ -35,6 +39,7 @@ from attractor.rundir import (
     write_atomic,
     write_manifest,
 )
+from attractor.workspace import GitTrees
 
 IN_RUN_HTTP_SECONDS = 0.25
 AWAY_WAIT_SECONDS = 0.2
@@ -70,8 +75,25 @@ def reach_cxdb(config: RunConfig, run_id: str) -> CxdbPeer:
         ) from error
 
 
+def open_snapshots(manifest: Manifest) -> Snapshots | None:
+    """What lets the turns of a run and its branches show their commits' files; None where they are not to."""
+    cxdb = manifest.cxdb
+    if cxdb is None or not cxdb.snapshots_max_bytes or not manifest.repo_path:
+        return None
+    address, tag = cxdb.binary_addr, f"attractor/{manifest.run_id}/snapshots"
+    return Snapshots(
+        lambda: CxdbConnection(address, client_tag=tag), GitTrees(Path(manifest.repo_path)), cxdb.snapshots_max_bytes
+    )
+
+
 def open_journal(
-    manifest: Manifest, peer: CxdbPeer | None, events: EventLog, layout: Layout, *, fresh: bool = False
+    manifest: Manifest,
+    peer: CxdbPeer | None,
+    events: EventLog,
+    layout: Layout,
+    snapshots: Snapshots | None,
+    *,
+    fresh: bool = False,
 ) -> Journal | NoJournal:
     """The journal of a run, attached to `peer`'s connection, listening to `events`. `fresh`: its context is new."""
     cxdb = manifest.cxdb
@@ -85,7 +107,8 @@ def open_journal(
         manifest_json=_recorded_manifest(manifest),
         run_config_json=_text(layout.run_config),
     )
-    journal = _journal(facts, peer.binary_addr, peer.http_base_url, events, layout)
+    watch = snapshots.watch(cxdb.context_id, layout.snapshots) if snapshots else None
+    journal = _journal(facts, peer.binary_addr, peer.http_base_url, events, layout, watch)
     journal.attach(peer.connection, fresh=fresh)
     events.listen(journal.take)
     return journal
@@ -110,6 +133,7 @@ def open_branch_journal(
     owner: Manifest,
     events: EventLog,
     layout: Layout,
+    snapshots: Snapshots | None,
     wait_seconds: float = BRANCH_BEGIN_SECONDS,
 ) -> Journal | NoJournal:
     """The journal of a fan-out's branch: a context forked from that of `owner`, whose fan-out it is.
@@ -121,17 +145,19 @@ def open_branch_journal(
     if cxdb is None:
         return NoJournal()
     fresh = not cxdb.context_id
-    connection = None
+    connection, inherited = None, 0
     deadline = time.monotonic() + wait_seconds
     with suppress(CxdbError):
         tag = f"attractor/{manifest.run_id}"
         connection = CxdbConnection(cxdb.binary_addr, client_tag=tag, timeout_seconds=wait_seconds)
         if fresh and owner.cxdb is not None:
-            context_id = _fork(connection, owner.cxdb.context_id, deadline)
+            fork = _fork(connection, owner.cxdb.context_id, deadline)
+            context_id, inherited = str(fork.context_id), fork.depth + 1 if fork.turn_id else 0
             cxdb = msgspec.structs.replace(cxdb, context_id=context_id)
             note_context(layout, context_id)
     facts = RunFacts(manifest.run_id, cxdb.context_id, "", forked_from=owner.run_id)
-    journal = _journal(facts, cxdb.binary_addr, cxdb.http_base_url, events, layout)
+    watch = snapshots.watch(cxdb.context_id, layout.snapshots, inherited) if snapshots else None
+    journal = _journal(facts, cxdb.binary_addr, cxdb.http_base_url, events, layout, watch)
     if connection is not None:
         with suppress(CxdbError):
             journal.attach(connection, fresh=fresh, timeout_seconds=_left(deadline))
@@ -139,19 +165,27 @@ def open_branch_journal(
     return journal
 
 
-def _fork(connection: CxdbConnection, context_id: str, deadline: float) -> str:
-    """A new context that begins with the turns of another one, as far as they are stored; its id."""
+def _fork(connection: CxdbConnection, context_id: str, deadline: float) -> Head:
+    """A new context that begins with the turns of another one, as far as they are stored."""
     head = connection.head(int(context_id), _left(deadline)) if context_id else None
     base_turn_id = head.turn_id if head else 0
-    return str(connection.create_context(_left(deadline), base_turn_id=base_turn_id).context_id)
+    return connection.create_context(_left(deadline), base_turn_id=base_turn_id)
 
 
 def _left(deadline: float) -> float:
     return max(0.001, deadline - time.monotonic())
 
 
-def _journal(facts: RunFacts, binary_addr: str, http_base_url: str, events: EventLog, layout: Layout) -> Journal:
+def _journal(
+    facts: RunFacts, binary_addr: str, http_base_url: str, events: EventLog, layout: Layout, watch: Watch | None
+) -> Journal:
     tag = f"attractor/{facts.run_id}"
+
+    def move(context_id: str) -> None:
+        note_context(layout, context_id)
+        if watch is not None:
+            watch.move(context_id)
+
     return Journal(
         lambda timeout: CxdbConnection(binary_addr, client_tag=tag, timeout_seconds=timeout),
         facts,
@@ -161,7 +195,8 @@ def _journal(facts: RunFacts, binary_addr: str, http_base_url: str, events: Even
             EventName.CXDB_RECOVERED, context_id=context_id, outage_ms=round(seconds * 1000)
         ),
         publish=lambda timeout: publish_bundle(http_base_url, max(timeout, IN_RUN_HTTP_SECONDS)),
-        on_context=lambda context_id: note_context(layout, context_id),
+        on_context=move,
+        on_sent=watch.look if watch is not None else lambda: None,
     )
 
 
@@ -223,17 +258,39 @@ def _autostart(config: RunConfig, autostart: Autostart, run_id: str, first: Cxdb
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """Where the run's turns are, as its end found them. `outage`: why some are missing."""
+    """Where the run's turns are, as its end found them. `outage`: why some are missing; `snapshots_missing`: why some
+    do not show their commit's files.
+    """
 
     context_id: str = ""
     head_turn_id: str = ""
     pending: int = 0
     outage: str = ""
+    snapshots_missing: str = ""
 
     def with_branches(self, layout: Layout) -> Shipped:
         """With what CXDB lacks of the run's branches, after another try; a short one where it is away."""
         branches = settle_branches(layout, AWAY_WAIT_SECONDS if self.pending else FINAL_WAIT_SECONDS)
         return replace(self, pending=self.pending + branches.pending, outage=self.outage or branches.outage)
+
+    def with_snapshots(self, snapshots: Snapshots | None, layout: Layout, *, patient: bool = True) -> Shipped:
+        """With what is missing of the files, after a wait within a bound; then `snapshots` is closed."""
+        if snapshots is None:
+            return self
+        try:
+            _watch_left_over_branches(snapshots, layout)
+            wait_seconds = AWAY_WAIT_SECONDS if self.pending else FINAL_WAIT_SECONDS
+            return replace(self, snapshots_missing=snapshots.settle(wait_seconds, patient=patient))
+        finally:
+            snapshots.close()
+
+
+def _watch_left_over_branches(snapshots: Snapshots, layout: Layout) -> None:
+    """Those of earlier lives that have ended, and whose snapshots have not been seen complete."""
+    for _, branch in owned_branches(layout):
+        cxdb = read_manifest(branch).cxdb
+        if cxdb is not None and cxdb.context_id and not is_complete(branch.snapshots):
+            snapshots.watch(cxdb.context_id, branch.snapshots)
 
 
 def note_unshipped(layout: Layout, shipped: Shipped) -> None:
@@ -262,7 +319,7 @@ def _settle_branch(owner: Layout, branch: Layout, wait_seconds: float) -> Shippe
     try:
         deadline = time.monotonic() + wait_seconds
         began = min(wait_seconds, BRANCH_BEGIN_SECONDS)
-        journal = open_branch_journal(manifest, read_manifest(owner), events, branch, began)
+        journal = open_branch_journal(manifest, read_manifest(owner), events, branch, None, began)
         return settle(journal, max(0.0, deadline - time.monotonic()))
     finally:
         events.close()

@@ -216,6 +216,7 @@ def _moved_here(
             binary_addr=binary_addr,
             registry_bundle_id=was.registry_bundle_id if was else "",
             required=was.required if was else False,
+            snapshots_max_bytes=was.snapshots_max_bytes if was else 0,
         ),
     )
 

@@ -13,7 +13,7 @@ from attractor.app.assembly import Host, initial_context
 from attractor.app.history import started_fields
 from attractor.app.interviews import choose_interviewer
 from attractor.app.life import Life, RunResult
-from attractor.app.peers import CxdbPeer, open_journal
+from attractor.app.peers import CxdbPeer, open_journal, open_snapshots
 from attractor.app.preflight import Preflight, pass_preflight, probe_models, write_report
 from attractor.app.request import Plan, check_unused
 from attractor.contracts import (
@@ -111,7 +111,8 @@ def _initialize(
     observe("first_checkpoint")
     events = EventLog(layout, plan.run_id, redactor=Redactor(environment))
     on_events(events)
-    turns = open_journal(manifest, peer, events, layout, fresh=True)
+    snapshots = open_snapshots(manifest)
+    turns = open_journal(manifest, peer, events, layout, snapshots, fresh=True)
     asked = choose_interviewer(layout, interviewer, manifest.policy, plan.extensions)
     events.emit(EventName.RUN_STARTED, **started_fields(manifest))
     events.emit(EventName.PREFLIGHT_PASSED, checks=len(preflight.checks))
@@ -123,6 +124,7 @@ def _initialize(
         workspace,
         events,
         turns,
+        snapshots,
         stop,
         Host(environment, observe, asked, plan.extensions, Spend()),
         needs_setup=True,
@@ -142,7 +144,7 @@ def keep_catalog(plan: Plan) -> AgentSettings:
 
 
 def _manifest(plan: Plan, peer: CxdbPeer | None, agents: AgentSettings) -> Manifest:
-    repository = plan.repository
+    repository, config = plan.repository, plan.config
     return Manifest(
         run_id=plan.run_id,
         name=plan.graph.name,
@@ -155,7 +157,7 @@ def _manifest(plan: Plan, peer: CxdbPeer | None, agents: AgentSettings) -> Manif
         run_branch=plan.branch,
         graph_dot=str(plan.layout.graph),
         labels=dict(plan.labels),
-        cxdb=_open_context(peer, plan.config.cxdb_required) if peer else None,
+        cxdb=_open_context(peer, config.cxdb_snapshots_max_bytes, required=config.cxdb_required) if peer else None,
         policy=Policy(
             stage_timeout_seconds=plan.config.stage_timeout_seconds,
             setup_commands=plan.config.setup_commands,
@@ -170,13 +172,14 @@ def _manifest(plan: Plan, peer: CxdbPeer | None, agents: AgentSettings) -> Manif
     )
 
 
-def _open_context(peer: CxdbPeer, required: bool) -> CxdbManifest:
+def _open_context(peer: CxdbPeer, max_bytes: int, *, required: bool) -> CxdbManifest:
     return CxdbManifest(
         context_id=str(peer.connection.create_context().context_id),
         http_base_url=peer.http_base_url,
         binary_addr=peer.binary_addr,
         registry_bundle_id=peer.bundle_id,
         required=required,
+        snapshots_max_bytes=max_bytes,
     )
 
 

@@ -16,6 +16,7 @@ from attractor.errors import ConfigError
 DEFAULT_BINARY_ADDR = "127.0.0.1:9009"
 DEFAULT_HTTP_BASE_URL = "http://127.0.0.1:9010"
 DEFAULT_BRANCH_PREFIX = "attractor/run"
+DEFAULT_SNAPSHOTS_MAX_MIB = 64
 DEFAULT_SETUP_TIMEOUT_MS = 600_000
 DEFAULT_STALL_TIMEOUT_MS = 600_000
 
@@ -38,6 +39,7 @@ class RunConfig:
     cxdb_binary_addr: str = DEFAULT_BINARY_ADDR
     cxdb_http_base_url: str = DEFAULT_HTTP_BASE_URL
     cxdb_required: bool = False
+    cxdb_snapshots_max_bytes: int = DEFAULT_SNAPSHOTS_MAX_MIB << 20
     cxdb_autostart: Autostart | None = None
     require_clean: bool = False
     run_branch_prefix: str = DEFAULT_BRANCH_PREFIX
@@ -68,6 +70,7 @@ def run_config_of(document: Value) -> RunConfig:
         cxdb_binary_addr=cxdb.get("binary_addr", DEFAULT_BINARY_ADDR),
         cxdb_http_base_url=_address(http_base_url, f"{document.file}: cxdb.http_base_url"),
         cxdb_required=cxdb.get("required", False),
+        cxdb_snapshots_max_bytes=_snapshots_max_bytes(cxdb.get("snapshots", {})),
         cxdb_autostart=_autostart(cxdb.get("autostart", {})),
         require_clean=git.get("require_clean", False),
         run_branch_prefix=git.get("run_branch_prefix", DEFAULT_BRANCH_PREFIX),
@@ -123,6 +126,11 @@ def _probes(data: Mapping[str, Any]) -> ProbePolicy | None:
         base_delay_seconds=data.get("base_delay_ms", default.base_delay_seconds * 1000) / 1000,
         max_delay_seconds=data.get("max_delay_ms", default.max_delay_seconds * 1000) / 1000,
     )
+
+
+def _snapshots_max_bytes(data: Mapping[str, Any]) -> int:
+    enabled = data.get("enabled", True)
+    return int(data.get("max_mib", DEFAULT_SNAPSHOTS_MAX_MIB)) << 20 if enabled else 0
 
 
 def _autostart(data: Mapping[str, Any]) -> Autostart | None:

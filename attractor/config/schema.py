@@ -149,6 +149,7 @@ RUN_CONFIG = Section(
                 "binary_addr": text,
                 "http_base_url": text,
                 "required": flag,
+                "snapshots": Section({"enabled": flag, "max_mib": whole(1)}),
                 "autostart": Section(
                     {
                         "enabled": flag,

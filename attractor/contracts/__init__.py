@@ -47,6 +47,7 @@ from attractor.contracts.questions import (
 )
 from attractor.contracts.redaction import Redactor
 from attractor.contracts.state import Finished, RunState
+from attractor.contracts.trees import EntryKind, SourceEntry, TreeSource
 
 __all__ = [
     "FAN_IN_ADOPTED",
@@ -67,6 +68,7 @@ __all__ = [
     "CommitInfo",
     "Committed",
     "CrashObserver",
+    "EntryKind",
     "EventName",
     "EventSink",
     "FailureClass",
@@ -82,12 +84,14 @@ __all__ = [
     "QuestionType",
     "Redactor",
     "RunState",
+    "SourceEntry",
     "Spend",
     "SpendLimits",
     "StageRun",
     "Status",
     "Stop",
     "Telemetry",
+    "TreeSource",
     "TurnSink",
     "Waiting",
     "Workspace",

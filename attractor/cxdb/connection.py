@@ -11,6 +11,7 @@ import select
 import socket
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -22,7 +23,7 @@ REPLY_TIMEOUT_SECONDS = 5.0
 PIECE_BYTES = 1 << 18
 PIECES_A_PUSH = 4  # so that sending a file never holds up a stage
 MAX_BLOB_BYTES = frames.MAX_PAYLOAD_BYTES - 36
-_ACKNOWLEDGED = frozenset({Message.APPEND_TURN, Message.PUT_BLOB})
+_ACKNOWLEDGED = frozenset({Message.APPEND_TURN, Message.PUT_BLOB, Message.ATTACH_FS})
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -140,6 +141,13 @@ class CxdbConnection:
         self._next_request += 1
         self._write(header + head)
         self._behind.append(_Rest(file, size))
+
+    def attach_fs(self, turn_id: int, root_hash: bytes) -> None:
+        """Queue that a stored turn is to show a stored tree of files; the turns behind it show it too, until another.
+
+        The server ends the connection where it knows one of the two not. Again is no harm: the last one counts.
+        """
+        self._queue(Message.ATTACH_FS, frames.attach_fs(turn_id, root_hash))
 
     def get_blob(self, content_hash: bytes, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> bytes:
         """A blob by its hash. A server that does not know it ends the connection: CxdbOutcomeUnknown."""
@@ -281,6 +289,11 @@ class CxdbConnection:
             f"connection to CXDB at {self.address} lost with {len(self._expected)} requests unanswered: {why}",
             address=self.address,
         )
+
+    def abort(self) -> None:
+        """Let whoever waits on this connection, in another thread, see it ended."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._socket.close()

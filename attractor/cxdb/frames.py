@@ -135,6 +135,10 @@ def get_blob(content_hash: bytes) -> bytes:
     return content_hash
 
 
+def attach_fs(turn_id: int, root_hash: bytes) -> bytes:
+    return struct.pack("<Q", turn_id) + root_hash
+
+
 def decode_blob(payload: bytes) -> bytes:
     cursor = _Cursor(payload)
     return cursor.take(cursor.number("<I"))

@@ -42,7 +42,8 @@ class Journal:
 
     `on_outage(reason)` and `on_recovery(outage_seconds, context_id)` are called once an outage each, never while
     settling. `publish(timeout_seconds)` makes the server know our types before a new context is made there;
-    `on_context(context_id)` is told of it at any time.
+    `on_context(context_id)` is told of it at any time. `on_sent()`: the context has turns that it had
+    not before, or will have them in a moment.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Journal:
         on_recovery: Callable[[float, str], object],
         publish: Callable[[float], object],
         on_context: Callable[[str], object],
+        on_sent: Callable[[], object] = lambda: None,
     ) -> None:
         self._connect = connect
         self._facts = facts
@@ -63,6 +65,7 @@ class Journal:
         self._on_recovery = on_recovery
         self._publish = publish
         self._on_context = on_context
+        self._on_sent = on_sent
         self._connection: CxdbConnection | None = None
         self._stored = NOTHING  # acknowledged, or seen in the context
         self._queued = NOTHING
@@ -71,6 +74,7 @@ class Journal:
         self._overflowed = False
         self._straying = False
         self._settling = False
+        self._told = True  # of what was queued
         self._outage_began: float | None = None
         self._next_try = 0.0
         self._retry_seconds = RECONNECT_FIRST_SECONDS
@@ -117,6 +121,9 @@ class Journal:
             self._note_answers(self._connection)
         except CxdbError as error:
             self._lose(error)
+        if not self._told:
+            self._told = True
+            self._on_sent()
 
     def settle(self, wait_seconds: float = FINAL_WAIT_SECONDS) -> tuple[str, int]:
         """Wait until all is stored, within a bound: `(head turn id, turns still missing)` ('' when unknown).
@@ -289,6 +296,7 @@ class Journal:
         connection.append(self._context, turn.type_id, turn.type_version, turn.payload)
         self._unanswered.append(turn.origin)
         self._queued = turn.origin
+        self._told = False
 
     def _note_answers(self, connection: CxdbConnection) -> None:
         # Answers come in the order of the requests, so what is left unanswered is the newest.

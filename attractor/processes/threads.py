@@ -39,9 +39,12 @@ class Worker:
             self._running.release()
             raise MemoryError(f"a thread did not begin within {seconds:g} s: out of memory?")
 
-    def join(self) -> None:
-        with self._running:
-            pass
+    def join(self, seconds: float = -1) -> bool:
+        """Wait until `work` has ended, no longer than `seconds` (negative: without a bound); whether it has."""
+        ended = self._running.acquire(timeout=seconds)
+        if ended:
+            self._running.release()
+        return ended
 
     def _run(self) -> None:
         with self._choice:

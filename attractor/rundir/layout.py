@@ -100,6 +100,11 @@ class Layout:
         """There as long as a branch has ended and CXDB lacks turns of it."""
         return self.root / "cxdb_pending.json"
 
+    @property
+    def snapshots(self) -> Path:
+        """Up to which turn the snapshots of this run's, or branch's, CXDB context are there."""
+        return self.root / "cxdb_snapshots.json"
+
     def branch(self, fan: str, pass_name: str, child: str) -> Layout:
         """The folder of one branch of a fan-out: a run directory of its own."""
         return Layout(self.branches / fan / pass_name / child)

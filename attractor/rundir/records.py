@@ -14,13 +14,16 @@ from attractor.rundir.layout import Layout
 
 
 class CxdbManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the run's turns are. `required`: a run that cannot store them all has failed."""
+    """Where the run's turns are. `required`: a run that cannot store them all has failed. `snapshots_max_bytes`: of a
+    commit's files, for them to be copied there; 0: none are.
+    """
 
     context_id: str
     http_base_url: str
     binary_addr: str
     registry_bundle_id: str
     required: bool = False
+    snapshots_max_bytes: int = 0
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +65,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Final(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended. `status` is success, fail or canceled."""
+    """How a run ended. `status` is success, fail or canceled. `cxdb_snapshots_missing`: why CXDB has not got the files
+    of each commit; '' where it has, or was not to have them.
+    """
 
     timestamp: str
     status: str
@@ -76,6 +81,7 @@ class Final(msgspec.Struct, frozen=True, kw_only=True):
     cxdb_head_turn_id: str = ""
     cxdb_pending_turns: int = 0
     cxdb_outage: str = ""
+    cxdb_snapshots_missing: str = ""
     total_tokens: int = 0
     cost_usd: float = 0.0
 

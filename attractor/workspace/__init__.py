@@ -17,6 +17,7 @@ from attractor.workspace.plain import PlainFolder
 from attractor.workspace.program import without_git_variables, worktree_variables
 from attractor.workspace.repository import RepositoryFacts, branch_exists, check_branch_free, inspect_repository
 from attractor.workspace.restoring import commit_exists, set_aside_branches
+from attractor.workspace.trees import GitTrees
 from attractor.workspace.worktree import (
     create_worktree,
     fork_worktree,
@@ -28,6 +29,7 @@ from attractor.workspace.worktree import (
 __all__ = [
     "DEFAULT_PREFIX",
     "NESTING",
+    "GitTrees",
     "GitWorkspace",
     "PlainFolder",
     "RepositoryFacts",

@@ -9,13 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from harness.cxdb.errors import CxdbAnswerInvalid, CxdbRefused, CxdbUnreachable
 
-__all__ = ["ContextSummary", "Turn", "list_contexts", "read_turns"]
+__all__ = [
+    "ContextSummary",
+    "Listed",
+    "Turn",
+    "can_be_asked_for",
+    "list_contexts",
+    "read_folder",
+    "read_shown_file",
+    "read_turns",
+]
 
 _TIMEOUT_SECONDS = 10.0
 _TURNS_A_PAGE = 512
@@ -81,6 +90,23 @@ class _ContextsAnswer(msgspec.Struct):
     contexts: list[_ContextAnswer]
 
 
+class Listed(msgspec.Struct, frozen=True):
+    """One name in a folder that a turn shows. `kind`: file, dir or symlink; `mode`: permission bits, octal; `hash`: of
+    the content, BLAKE3 in hex.
+    """
+
+    name: str
+    kind: str
+    mode: str
+    size: int
+    hash: str
+
+
+class _FolderAnswer(msgspec.Struct):
+    fs_root_hash: str
+    entries: list[Listed]
+
+
 class _Error(msgspec.Struct):
     message: str
 
@@ -109,6 +135,35 @@ def read_turns(http_base_url: str, context_id: int, *, timeout_seconds: float = 
         before = page[0].turn_id
     newest_first.reverse()
     return newest_first
+
+
+def read_folder(
+    http_base_url: str, turn_id: int, path: str, *, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> tuple[str, list[Listed]]:
+    """What a turn shows in a folder, '' for the top, and the hash of the whole tree.
+
+    Raises as `read_turns`; CxdbRefused 404 for a turn that shows no files.
+    """
+    answer = _get(http_base_url, f"/v1/turns/{turn_id}/fs?path={quote(path)}", _FolderAnswer, timeout_seconds)
+    return answer.fs_root_hash, answer.entries
+
+
+def read_shown_file(http_base_url: str, turn_id: int, path: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> bytes:
+    """The content of a file, or a link's target, that a turn shows. Raises as `read_turns`.
+
+    `path` as it is in the address: CXDB takes what stands there literally, so that a name with a blank or an umlaut
+    cannot be asked for (see `can_be_asked_for`).
+    """
+    place = f"/v1/turns/{turn_id}/fs/{path}"
+    status, body = _fetch(http_base_url + place, http_base_url, place, timeout_seconds)
+    if status != 200:
+        raise CxdbRefused(http_base_url + place, status, _message(body))
+    return body
+
+
+def can_be_asked_for(path: str) -> bool:
+    """Whether a file's path is the same in an address."""
+    return quote(path) == path
 
 
 def list_contexts(http_base_url: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> list[ContextSummary]:

@@ -1,10 +1,18 @@
 """The engines the harness can drive, each described by the command lines it takes and the files it leaves."""
 
-from harness.engines.attractor import EVENT_NAMES, TERMINAL_EVENTS, TURN_TYPES, default_engine, named_engine
+from harness.engines.attractor import (
+    EVENT_NAMES,
+    SNAPSHOTS_MISSING,
+    TERMINAL_EVENTS,
+    TURN_TYPES,
+    default_engine,
+    named_engine,
+)
 from harness.engines.description import Engine, LaunchRequest, TurnRule
 
 __all__ = [
     "EVENT_NAMES",
+    "SNAPSHOTS_MISSING",
     "TERMINAL_EVENTS",
     "TURN_TYPES",
     "Engine",

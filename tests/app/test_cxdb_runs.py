@@ -6,12 +6,20 @@ import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from attractor.app import resume_run
+from attractor.cli.main import attractor
 from attractor.errors import CxdbUnreachable, RunDirectoryError
 from attractor.processes import StopRequest
+from harness.collect import collect_run
 from harness.cxdb.embedded import EmbeddedCxdb
-from harness.cxdb.reader import read_turns
+from harness.cxdb.errors import CxdbRefused
+from harness.cxdb.reader import read_folder, read_turns
+from harness.engines import default_engine
+from harness.history import snapshot_problems
+from harness.repos import Git
+from tests.app.fan_outs import AB
 from tests.app.runs import Ran, request, resume, run
 
 GATE = "echo > ../../ready; read x < ../../go; true"
@@ -240,3 +248,64 @@ def test_branches_begin_while_cxdb_is_away(repo: Path, server: EmbeddedCxdb, con
     assert ran.status == "success"
     _, own = branch_turns(ran, "a", server)
     assert sorted(set(own)) == branch_seqs(ran, "a")
+
+
+# --- the files of each commit ---
+
+WRITES = 'a [tool_command="echo a > a.txt"] start -> a -> exit'
+
+
+def wrongly_shown(ran: Ran, repo: Path, server: EmbeddedCxdb) -> list[str]:
+    """What the harness's own eyes find wrong with the files that CXDB shows, of the run and its branches."""
+    evidence = collect_run(
+        name="run", logs_root=ran.root, engine=default_engine(), git=Git(repo), cxdb_url=server.http_base_url
+    )
+    runs = [evidence, *evidence.all_branches()]
+    assert all(run.snapshots for run in runs)
+    return [problem for run in runs for problem in snapshot_problems(run)]
+
+
+def test_each_commit_of_a_run_and_its_branches_shows_its_files(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    ran = run(repo, AB, config=config, use_cxdb=True)
+    assert ran.json("final.json")["cxdb_snapshots_missing"] == ""
+    assert wrongly_shown(ran, repo, server) == []
+    for folder in (ran.root, *ran.root.glob("parallel.d/fan/1/*")):
+        assert json.loads((folder / "cxdb_snapshots.json").read_text())["complete"] is True
+
+
+def test_a_run_that_is_to_do_without_keeps_its_files_to_itself(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    config.write_text(config.read_text().replace("}", ", snapshots: {enabled: false}}"))
+    ran = run(repo, WRITES, config=config, use_cxdb=True)
+    assert ran.json("final.json")["cxdb_snapshots_missing"] == ""
+    assert not (ran.root / "cxdb_snapshots.json").exists()
+    with pytest.raises(CxdbRefused, match="no fs snapshot"):
+        read_folder(server.http_base_url, int(ran.json("final.json")["cxdb_head_turn_id"]), "")
+
+
+def test_files_that_are_missing_at_the_end_are_told_and_follow(
+    repo: Path, server: EmbeddedCxdb, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.cxdb.tree_upload.MAX_BLOB_BYTES", 1)
+    ran = run(repo, WRITES, config=config, use_cxdb=True)
+    assert ran.status == "success"
+    before = ran.json("final.json")
+    assert before["cxdb_pending_turns"] == 0
+    assert "CXDB takes none of over 1" in before["cxdb_snapshots_missing"]
+    flushed = CliRunner().invoke(attractor, ["cxdb", "flush", "--logs-root", str(ran.root)], standalone_mode=False)
+    assert flushed.return_value == 1
+    assert f"snapshots_missing={before['cxdb_snapshots_missing']}" in flushed.output
+    monkeypatch.undo()
+    assert resume(ran.root).result.already_finished
+    assert ran.json("final.json") == before | {"cxdb_snapshots_missing": ""}
+    assert wrongly_shown(ran, repo, server) == []
+
+
+def test_a_branch_of_a_dead_life_gets_its_files_too(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    ran = run(repo, AB, config=config, use_cxdb=True)
+    # As if the engine had been killed between the branch's end and the run's: nobody has seen to its files.
+    (place,) = ran.root.glob("parallel.d/fan/1/a/cxdb_snapshots.json")
+    place.unlink()
+    (ran.root / "final.json").write_text(json.dumps(ran.json("final.json") | {"cxdb_snapshots_missing": "killed"}))
+    assert resume(ran.root).result.already_finished
+    assert json.loads(place.read_text())["complete"] is True
+    assert ran.json("final.json")["cxdb_snapshots_missing"] == ""

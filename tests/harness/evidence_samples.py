@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from harness.engines import TURN_TYPES
-from harness.evidence import CaseEvidence, Document, EventLog, RunEvidence, Turn, Turns
+from harness.engines import SNAPSHOTS_MISSING, TURN_TYPES
+from harness.evidence import CaseEvidence, Document, EventLog, FileSeen, RunEvidence, Snapshot, Turn, Turns
 from harness.repos import CheckoutState, Commit
 
 RUN_ID = "sample"
@@ -60,10 +60,18 @@ def turns_of(log: EventLog) -> Turns:
     return Turns(tuple(made))
 
 
+def snapshot(commit: str, **changes: FileSeen | None) -> Snapshot:
+    """Of two files, shown as they are but for `changes`."""
+    committed = {name: FileSeen("100644", f"{name}-hash", 4) for name in ("a", "b")}
+    shown = {name: seen for name, seen in (committed | changes).items() if seen is not None}
+    return Snapshot(commit, 3, shown, committed)
+
+
 def healthy_run(**changes: Any) -> RunEvidence:
     """A run of two nodes that completed; `changes` replace fields, `events` the log and its turns."""
     log = event_log(*changes.pop("events", healthy_events()))
     final = {"status": "success", "run_id": RUN_ID, "final_git_commit_sha": "sha2", "failure_class": ""}
+    final |= {SNAPSHOTS_MISSING: ""}
     run = RunEvidence(
         name="run",
         run_id=RUN_ID,
@@ -75,7 +83,9 @@ def healthy_run(**changes: Any) -> RunEvidence:
         branch="attractor/run/sample",
         tip="sha2",
         commits=commits("start", "exit"),
+        manifest=Document("manifest.json", {"cxdb": {"context_id": "1", "snapshots_max_bytes": 1 << 20}}),
         turns=turns_of(log),
+        snapshots=(snapshot("sha1"), snapshot("sha2")),
         files=("checkpoint.json", "final.json", "progress.ndjson"),
         turn_prefix=PREFIX,
     )

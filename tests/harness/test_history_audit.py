@@ -6,17 +6,18 @@ import dataclasses
 from typing import Any
 
 import pytest
-from evidence_samples import commits, healthy_events, healthy_run, stage, turns_of
+from evidence_samples import commits, healthy_events, healthy_run, snapshot, stage, turns_of
 
 from harness.audit import HISTORY_CHECKS, audit_run
-from harness.evidence import Document, EventLog, RunEvidence, Turn, Turns
+from harness.evidence import Document, EventLog, FileSeen, RunEvidence, Snapshot, Turn, Turns
 from harness.results import Verdict
 
 OF_ANY_RUN = set(HISTORY_CHECKS) - {"history: branches"}  # see test_fan_out_audit
 
 
 def red(run: RunEvidence) -> dict[str, str]:
-    return {check.name: check.found for check in audit_run(run) if check.verdict is not Verdict.GREEN}
+    judged = [check for check in audit_run(run) if check.verdict is not Verdict.SKIPPED]
+    return {check.name: check.found for check in judged if check.verdict is not Verdict.GREEN}
 
 
 def final(**fields: Any) -> dict[str, Document]:
@@ -127,7 +128,54 @@ DEFECTS = {
         healthy_run(turns=Turns((*turns_of(healthy_run().log).turns, turns_of(healthy_run().log).turns[-1]))),
         "doubled: [8]",
     ),
+    "a file that is not shown": (
+        "history: CXDB snapshots",
+        healthy_run(snapshots=(snapshot("sha1"), snapshot("sha2", b=None))),
+        "the turn of commit sha2: b is not shown",
+    ),
+    "a file of no commit": (
+        "history: CXDB snapshots",
+        healthy_run(snapshots=(snapshot("sha1", c=FileSeen("100644", "c", 1)), snapshot("sha2"))),
+        "c is shown, and not in the commit",
+    ),
+    "another file's content": (
+        "history: CXDB snapshots",
+        healthy_run(snapshots=(snapshot("sha1", a=FileSeen("100644", "b-hash", 4)), snapshot("sha2"))),
+        "a is shown as FileSeen(mode='100644', sha='b-hash', size=4), the commit has",
+    ),
+    "a mode that is lost": (
+        "history: CXDB snapshots",
+        healthy_run(snapshots=(snapshot("sha1", a=FileSeen("100755", "", 4)), snapshot("sha2"))),
+        "a is shown as FileSeen(mode='100755'",
+    ),
+    "a commit without files": (
+        "history: CXDB snapshots",
+        healthy_run(snapshots=(Snapshot("sha1", 3), snapshot("sha2"))),
+        "the turn of commit sha1 shows no files",
+    ),
+    "files that cannot be read": (
+        "history: CXDB snapshots",
+        healthy_run(snapshots=(Snapshot("sha1", 3, unreadable="HTTP 500"), snapshot("sha2"))),
+        "the turn of commit sha1: HTTP 500",
+    ),
 }
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"snapshots": None}, "says nothing of snapshots"),
+        ({"finals": final(cxdb_snapshots_missing="too large")}, "some are missing: too large"),
+        ({"engine_alive": True}, "has not come to its end"),
+        ({"manifest": Document("manifest.json", {"cxdb": {"snapshots_max_bytes": 0}})}, "told to do without"),
+        ({"turns": Turns(expected=False)}, "told to do without"),
+    ],
+)
+def test_where_no_snapshots_have_to_be_they_are_not_judged(changes: dict[str, Any], why: str) -> None:
+    run = healthy_run(**{"snapshots": (Snapshot("sha1", 3),)} | changes)
+    (check,) = (check for check in audit_run(run) if check.name == "history: CXDB snapshots")
+    assert check.verdict is Verdict.SKIPPED
+    assert why in check.summary
 
 
 @pytest.mark.parametrize("defect", DEFECTS)

@@ -66,10 +66,44 @@ def _required_is_a_wish(real: Any) -> Callable[..., Any]:
     return Sabotaged
 
 
+def _one_commit_behind(real: Any) -> Callable[..., Any]:
+    class Sabotaged(real):  # type: ignore[misc]
+        before = ""
+
+        def tree_of(self, commit_sha: str) -> Any:
+            shown, self.before = self.before or commit_sha, commit_sha
+            return super().tree_of(shown)
+
+    return Sabotaged
+
+
+def _new_turns_only(real: Any) -> Callable[..., Any]:
+    class Sabotaged(real):  # type: ignore[misc]
+        def watch(self, context_id: str, place: Any, turns: int = 0) -> Any:
+            watch = super().watch(context_id, place, turns)
+            events = place.with_name("progress.ndjson")
+            # Each event makes a turn or more: those of an earlier life are passed over.
+            watch.turns = len(events.read_bytes().splitlines()) if events.exists() else 0
+            return watch
+
+    return Sabotaged
+
+
+def _not_waited_for(real: Any) -> Callable[..., Any]:
+    class Sabotaged(real):  # type: ignore[misc]
+        def settle(self, *_args: Any, **_more: Any) -> str:
+            return ""
+
+    return Sabotaged
+
+
 CXDB_PATCHES: dict[str, dict[str, Patch]] = {
     "waits-for-replies": {"attractor.app.peers": replacing("Journal", never_without_an_answer)},
     "sent-again-blindly": {"attractor.app.peers": replacing("Journal", _sent_again)},
     "history-left-behind": {"attractor.app.peers": replacing("Journal", _from_here_on)},
+    "files-one-commit-behind": {"attractor.app.peers": replacing("GitTrees", _one_commit_behind)},
+    "files-of-dead-lives-forgotten": {"attractor.app.peers": replacing("Snapshots", _new_turns_only)},
+    "files-not-waited-for": {"attractor.app.peers": replacing("Snapshots", _not_waited_for)},
     "required-is-a-wish": {"attractor.app.start": replacing("Life", _required_is_a_wish)},
     "always-in-haste": {"attractor.cxdb.journal": _always_in_haste},
     "given-up-while-answering": {"attractor.app.peers": replacing("CxdbConnection", _all_or_nothing)},

@@ -1,0 +1,296 @@
+"""Lets each GitCheckpoint turn show the files of its commit, without a stage ever waiting for that.
+
+A thread with a connection of its own follows what the journals have stored: it reads the new turns of a context back,
+copies the commit's tree where it is not in CXDB yet, and attaches it. So the turns themselves are the outbox; after a
+crash, an outage or a move to a new context the same is done from wherever the context's snapshots end. A turn without
+one shows that of the turn before it, which is right where the files are the same.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from attractor.contracts import NotReadable, TreeSource, read_json
+from attractor.cxdb.connection import CxdbConnection
+from attractor.cxdb.frames import StoredTurn
+from attractor.cxdb.tree_upload import Shown, TreeUpload
+from attractor.cxdb.turns import described
+from attractor.errors import AttractorError, CxdbError
+from attractor.processes import Worker
+from attractor.rundir import encode_json, read_regular, write_atomic
+
+LOOK_SECONDS: Final = 0.05  # before a look: what comes in meanwhile is stored by then, and done in one go
+NOTE_SECONDS: Final = 1.0
+RETRY_FIRST_SECONDS: Final = 0.1
+RETRY_MOST_SECONDS: Final = 5.0
+PATIENT_ROUNDS: Final = 12
+CLOSE_SECONDS: Final = 1.0
+BATCH_TURNS: Final = 64
+MOST_TURNS: Final = 16_384  # read back at once: CXDB gives no more than 64 MiB, and no pages
+
+
+class _Note(msgspec.Struct, frozen=True):
+    """cxdb_snapshots.json. `turns`: so many of the context's first turns show what they must."""
+
+    context_id: str
+    turns: int
+    complete: bool = False
+
+
+class Watch:
+    """One context. Its methods are for the context's journal, in whichever thread that is."""
+
+    def __init__(self, snapshots: Snapshots, context_id: str, place: Path, turns: int) -> None:
+        self._snapshots = snapshots
+        self._place = place
+        self._noted = 0.0
+        self._note = _Note("", 0)
+        self.context_id = context_id
+        self.turns = turns
+        self.shown = Shown()  # by its newest turn, as far as this life has seen it
+        self.left_out: int | None = None  # the first turn that does not show its files: another life tries again
+        self.older = (
+            0  # so many turns were there before: some may show a dead life's words, and not go by the one before
+        )
+        self.dirty = True
+        known = _read_note(place)
+        if known is not None and known.context_id == context_id:
+            self.turns = known.turns
+
+    def look(self) -> None:
+        """New turns are stored, or will be in a moment."""
+        self._snapshots.wake(self)
+
+    def move(self, context_id: str) -> None:
+        """The journal goes on in another context, from its beginning."""
+        self._snapshots.moved(self, context_id)
+
+    def note(self, *, always: bool, ended: bool = False) -> None:
+        """Keep on disk how far it has come; now and then, or `always`. `ended`: there are no more turns to come."""
+        turns = self.turns if self.left_out is None else self.left_out
+        note = _Note(self.context_id, turns, complete=ended and not self.dirty and self.left_out is None)
+        if note != self._note and (always or time.monotonic() - self._noted >= NOTE_SECONDS):
+            self._note, self._noted = note, time.monotonic()
+            with suppress(AttractorError, OSError):  # what is lost with it is only done again
+                write_atomic(self._place, encode_json(note) + b"\n", durable=False)
+
+
+def is_complete(place: Path) -> bool:
+    """Whether a life has ended with all of a context's snapshots there, as its note says."""
+    note = _read_note(place)
+    return note is not None and note.complete
+
+
+def _read_note(place: Path) -> _Note | None:
+    with suppress(OSError, AttractorError, NotReadable):
+        return read_json(read_regular(place), _Note)
+    return None
+
+
+class Snapshots:
+    """The snapshots of a run and its branches: one thread, begun when there is something to do."""
+
+    def __init__(self, connect: Callable[[], CxdbConnection], source: TreeSource, max_bytes: int) -> None:
+        """`max_bytes`: of all files of a commit together; larger ones are left out, and that is told."""
+        self._upload = TreeUpload(source, max_bytes, connect, self._came_forward)
+        self._changed = threading.Condition()
+        self._watches: list[Watch] = []
+        self._worker: Worker | None = None
+        self._given_up = False
+        self._closing = False
+        self._settling = False
+        self._busy = False
+        self._outage = ""
+        self._left_out = ""
+        self._steps = 0
+
+    def watch(self, context_id: str, place: Path, turns: int = 0) -> Watch:
+        """Follow a context, which has its snapshots up to its first `turns` turns, or as far as `place` says.
+
+        `context_id` '' for one that is still to be made (see `Watch.move`).
+        """
+        watch = Watch(self, context_id, place, turns)
+        with self._changed:
+            self._watches.append(watch)
+        return watch
+
+    def wake(self, watch: Watch) -> None:
+        with self._changed:
+            if not self._given_up and (not watch.dirty or self._worker is None):
+                watch.dirty = True
+                self._begin()
+                self._changed.notify_all()
+
+    def moved(self, watch: Watch, context_id: str) -> None:
+        with self._changed:
+            watch.context_id, watch.turns, watch.shown, watch.left_out = context_id, 0, Shown(), None
+            watch.older, watch.dirty = 0, True
+
+    def settle(self, wait_seconds: float, *, patient: bool = True) -> str:
+        """Wait until all is there; what is missing and why, '' for nothing.
+
+        No longer than `wait_seconds`; `patient`: twelve times that, as long as it comes forward.
+        """
+        began, rounds = time.monotonic(), PATIENT_ROUNDS if patient else 1
+        with self._changed:
+            self._settling = True
+            for watch in self._watches:
+                watch.dirty = True
+            self._begin()
+            self._changed.notify_all()
+            steps, moved = self._steps, began
+            while self._is_behind() and not self._given_up:
+                now = time.monotonic()
+                if steps != self._steps:
+                    steps, moved = self._steps, now
+                left = min(moved + wait_seconds, began + rounds * wait_seconds) - now
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            if self._is_behind():
+                return self._outage or self._left_out or "there was no time for all of them"
+            return self._left_out
+
+    def close(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._worker is not None and not self._worker.join(CLOSE_SECONDS):
+            self._upload.abort()
+            self._worker.join(CLOSE_SECONDS)
+        for watch in self._watches:
+            if watch.context_id:
+                watch.note(always=True, ended=True)
+
+    # --- the thread ---
+
+    def _begin(self) -> None:
+        if self._worker is not None or self._given_up or self._closing:
+            return
+        worker = Worker(self._work)
+        try:
+            worker.start()
+        except MemoryError as error:
+            self._give_up(str(error))
+        else:
+            self._worker = worker
+
+    def _give_up(self, reason: str) -> None:
+        self._given_up = True
+        self._left_out = reason
+
+    def _is_behind(self) -> bool:
+        return self._busy or any(watch.dirty and watch.context_id for watch in self._watches)
+
+    def _came_forward(self) -> None:
+        with self._changed:
+            self._steps += 1
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        retry_seconds = RETRY_FIRST_SECONDS
+        try:
+            while self._await_work():
+                self._rest(LOOK_SECONDS)
+                if self._look_at_all():
+                    retry_seconds = RETRY_FIRST_SECONDS
+                else:
+                    self._rest(retry_seconds)
+                    retry_seconds = min(RETRY_MOST_SECONDS, 2 * retry_seconds)
+        except MemoryError:
+            self._give_up("out of memory")
+        except Exception as error:
+            self._give_up(f"internal error: {error!r}")
+        finally:
+            self._upload.disconnect()
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+
+    def _await_work(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or self._is_behind())
+            return not self._closing
+
+    def _rest(self, seconds: float) -> None:
+        """Not at the run's end, when somebody waits: then as long as it takes not to be in a server's way."""
+        with self._changed:
+            if self._settling:
+                seconds = RETRY_FIRST_SECONDS if self._outage else 0.0
+                self._changed.wait_for(lambda: self._closing, seconds)
+            else:
+                self._changed.wait_for(lambda: self._closing or self._settling, seconds)
+
+    def _look_at_all(self) -> bool:
+        with self._changed:
+            todo = [watch for watch in self._watches if watch.dirty and watch.context_id]
+            self._busy = True
+        outage = ""
+        for watch in todo:
+            try:
+                self._look(watch)
+            except CxdbError as error:
+                self._upload.disconnect()
+                outage = error.message
+                with self._changed:
+                    watch.dirty = True
+        with self._changed:
+            self._busy = False
+            self._outage = outage
+            self._steps += 1
+            self._changed.notify_all()
+        return not outage
+
+    def _look(self, watch: Watch) -> None:
+        with self._changed:
+            watch.dirty = False
+            context_id, seen, shown, older = watch.context_id, watch.turns, watch.shown, watch.older
+        turns = _turns_from(self._upload.connection, int(context_id), seen)
+        if turns and not older:
+            older = watch.older = turns[-1].depth + 1
+        for some in (turns[at : at + BATCH_TURNS] for at in range(0, len(turns), BATCH_TURNS)):
+            left_out = None
+            for turn in some:
+                if commit_sha := _commit_of(turn):
+                    before = shown if turn.depth >= older else Shown()
+                    shown = self._upload.show(turn.turn_id, commit_sha, before)
+                    if shown.left_out:
+                        self._left_out = shown.left_out
+                        left_out = turn.depth if left_out is None else left_out
+            self._upload.sync()
+            with self._changed:
+                if watch.context_id != context_id:
+                    return
+                watch.shown, watch.turns = shown, some[-1].depth + 1
+                watch.left_out = left_out if watch.left_out is None else watch.left_out
+            watch.note(always=False)
+
+
+def _turns_from(connection: CxdbConnection, context_id: int, seen: int) -> list[StoredTurn]:
+    """The turns of a context behind its first `seen`, oldest first, but of very many the newest only.
+
+    None of a server that has forgotten the context: its journal goes on in another one then.
+    """
+    head = connection.head(context_id)
+    count = head.depth + 1 - seen if head.turn_id else 0
+    while count > 0:
+        turns = connection.last_turns(context_id, min(count, MOST_TURNS))
+        missed = turns[0].depth - seen if turns else 0
+        if missed <= 0 or count >= MOST_TURNS:
+            return [turn for turn in turns if turn.depth >= seen]
+        count += missed + BATCH_TURNS  # some were stored between the question and the answer
+    return []
+
+
+def _commit_of(turn: StoredTurn) -> str:
+    """The commit a turn tells of; '' for every turn that tells of none."""
+    name, fields = described(turn.type_id, turn.payload)
+    commit_sha = fields.get("git_commit_sha") if name == "GitCheckpoint" else None
+    return commit_sha if isinstance(commit_sha, str) else ""

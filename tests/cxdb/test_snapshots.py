@@ -1,0 +1,398 @@
+"""Commits' files in CXDB: the bytes of a tree, what is copied and what is not, and the thread that sees to it."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+from blake3 import blake3
+
+from attractor.contracts import EntryKind, EventName
+from attractor.cxdb import CxdbConnection, RunFacts, Snapshots, Turn, is_complete, turns_of
+from attractor.cxdb.fs_trees import encode_entry, encode_tree
+from attractor.cxdb.tree_upload import NOTICE
+from attractor.errors import CxdbError, WorkspaceError
+from attractor.workspace import GitTrees
+from harness.cxdb.embedded import EmbeddedCxdb
+from harness.cxdb.errors import CxdbRefused
+from harness.cxdb.reader import can_be_asked_for, read_folder, read_shown_file
+
+ROOT = bytes.fromhex(
+    "9385a131a5612e747874a132cc00a133ce000001a4a134cf0000000000000006a135c4208e4c7c1b99dbfd50e7a95185fead5ee1448fa904"
+    "a2fdd778eaf5f2dbfd629a9985a131a362696ea132cc01a133ce000001eda134cf0000000000000000a135c4201f073e7b71389062c06147"
+    "814eba14ce1f253f180c67c469824192d5b38db69a85a131a3737562a132cc01a133ce000001eda134cf0000000000000000a135c4203243"
+    "fc3820805e3f03a9a5e7d3ca6f4be2c61c15e0f7e58752f484e088e58b07"
+)
+
+
+def test_a_folder_is_the_bytes_that_cxdb_s_own_client_makes_of_it() -> None:
+    def hashed(text: str) -> bytes:
+        return bytes.fromhex(text)
+
+    entries = [
+        encode_entry(
+            "a.txt",
+            EntryKind.FILE,
+            0o644,
+            6,
+            hashed("8e4c7c1b99dbfd50e7a95185fead5ee1448fa904a2fdd778eaf5f2dbfd629a99"),
+        ),
+        encode_entry(
+            "bin",
+            EntryKind.FOLDER,
+            0o755,
+            0,
+            hashed("1f073e7b71389062c06147814eba14ce1f253f180c67c469824192d5b38db69a"),
+        ),
+        encode_entry(
+            "sub",
+            EntryKind.FOLDER,
+            0o755,
+            0,
+            hashed("3243fc3820805e3f03a9a5e7d3ca6f4be2c61c15e0f7e58752f484e088e58b07"),
+        ),
+    ]
+    assert encode_tree(entries) == ROOT
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 65535, 65536])
+def test_a_folder_of_any_size_can_be_read_back(count: int) -> None:
+    entry = encode_entry("n" * 40, EntryKind.LINK, 0o777, 3, bytes(32))
+    read = msgspec.msgpack.decode(encode_tree([entry] * count))
+    assert read == [{"1": "n" * 40, "2": 2, "3": 0o777, "4": 3, "5": bytes(32)}] * count
+
+
+# --- committed trees ---
+
+
+def git(repo: Path, *words: str) -> str:
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
+    identity = ("-c", "user.name=x", "-c", "user.email=x@y", "-c", "protocol.file.allow=always")
+    done = subprocess.run(["git", *identity, *words], cwd=repo, env=environment, check=True, capture_output=True)
+    return done.stdout.decode().strip()
+
+
+def commit(repo: Path) -> str:
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "--allow-empty", "-m", "x")
+    return git(repo, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "files"
+    (folder / "a" / "deep" / "deeper").mkdir(parents=True)
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "a" / "deep" / "deeper" / "x.txt").write_text("x")
+    (folder / "a.b").write_text("before a/, and behind a")
+    (folder / "run").write_text("#!/bin/sh\n")
+    (folder / "run").chmod(0o755)
+    (folder / "link").symlink_to("nowhere/at all")
+    (folder / "empty").write_bytes(b"")
+    (folder / "ünï code").write_bytes(bytes(range(256)))
+    return folder
+
+
+def test_entries_are_in_the_order_of_their_names_and_keep_kind_and_mode(files: Path) -> None:
+    other = files.parent / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    commit(other)
+    git(files, "submodule", "--quiet", "add", str(other), "module")
+    source = GitTrees(files)
+    entries = source.entries(source.tree_of(commit(files)))
+    assert [(entry.name, entry.kind, oct(entry.mode)) for entry in entries] == [
+        (".gitmodules", EntryKind.FILE, "0o644"),
+        ("a", EntryKind.FOLDER, "0o755"),
+        ("a.b", EntryKind.FILE, "0o644"),
+        ("empty", EntryKind.FILE, "0o644"),
+        ("link", EntryKind.LINK, "0o777"),
+        ("module", EntryKind.FOLDER, "0o755"),
+        ("run", EntryKind.FILE, "0o755"),
+        ("ünï code", EntryKind.FILE, "0o644"),
+    ]
+    by_name = {entry.name: entry.object_id for entry in entries}
+    assert by_name["module"] == ""
+    assert source.content(by_name["link"]) == b"nowhere/at all"
+    assert source.size(by_name["ünï code"]) == 256
+
+
+@pytest.mark.parametrize("wanted", ["tree_of", "entries", "content", "size"])
+def test_an_object_that_is_not_there_is_named(files: Path, wanted: str) -> None:
+    with pytest.raises(WorkspaceError, match="object " + "ab" * 20):
+        getattr(GitTrees(files), wanted)("ab" * 20)
+
+
+# --- the thread ---
+
+
+class Counting(CxdbConnection):
+    """Counts the blobs that are put."""
+
+    put = 0
+
+    def put_blob(self, *args: object) -> None:
+        type(self).put += 1
+        super().put_blob(*args)  # type: ignore[arg-type]
+
+
+class Copying:
+    """Snapshots of commits of one repository, told to a real server turn by turn."""
+
+    def __init__(self, server: EmbeddedCxdb, repo: Path, place: Path, max_bytes: int = 1 << 20) -> None:
+        self.server, self.repo, self.place = server, repo, place
+        self.connection_type = type("Counted", (Counting,), {"put": 0})
+        self.writer = CxdbConnection(server.binary_addr, client_tag="test")
+        self.context_id = str(self.writer.create_context().context_id)
+        self.events = 0
+        self.max_bytes = max_bytes
+        self.begin()
+
+    def begin(self) -> None:
+        self.snapshots = Snapshots(self.connect, GitTrees(self.repo), self.max_bytes)
+        self.watch = self.snapshots.watch(self.context_id, self.place)
+
+    def connect(self) -> CxdbConnection:
+        return self.connection_type(self.server.binary_addr, client_tag="snapshots", timeout_seconds=2.0)
+
+    @property
+    def put(self) -> int:
+        return self.connection_type.put
+
+    def turn(self, commit_sha: str) -> Turn:
+        self.events += 1
+        event = {"seq": self.events, "ts": "2026-01-01T00:00:00Z", "run_id": "r", "event": EventName.CHECKPOINT_SAVED}
+        told = event | {"node_id": "a", "status": "success", "git_commit_sha": commit_sha, "checkpoint_path": "c"}
+        return turns_of(told, RunFacts("r", self.context_id, ""))[0]
+
+    def store(self, *commits: str) -> list[int]:
+        """The ids of the turns that tell of them."""
+        for sha in commits:
+            turn = self.turn(sha)
+            self.writer.append(int(self.context_id), turn.type_id, turn.type_version, turn.payload)
+        self.writer.barrier()
+        self.watch.look()
+        newest = self.writer.last_turns(int(self.context_id), len(commits))
+        return [turn.turn_id for turn in newest]
+
+    def shown(self, turn_id: int) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+
+        def collect(folder: str) -> None:
+            for entry in read_folder(self.server.http_base_url, turn_id, folder)[1]:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.kind == "dir":
+                    collect(path)
+                elif can_be_asked_for(path):
+                    found[path] = read_shown_file(self.server.http_base_url, turn_id, path)
+                else:
+                    assert entry.hash == blake3((self.repo / path).read_bytes()).hexdigest()
+                    found[path] = (self.repo / path).read_bytes()
+
+        collect("")
+        return found
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedCxdb]:
+    with EmbeddedCxdb(tmp_path / "cxdb") as running:
+        yield running
+
+
+@pytest.fixture
+def copying(server: EmbeddedCxdb, files: Path, tmp_path: Path) -> Iterator[Callable[..., Copying]]:
+    made: list[Copying] = []
+
+    def make(**options: int) -> Copying:
+        made.append(Copying(server, files, tmp_path / "snapshots.json", **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.snapshots.close()
+        one.writer.close()
+
+
+def test_each_commit_shows_its_own_files(copying: Callable[..., Copying], files: Path) -> None:
+    first = commit(files)
+    (files / "a" / "deep" / "deeper" / "x.txt").write_text("changed")
+    (files / "run").unlink()
+    second = commit(files)
+    same = commit(files)
+    one = copying()
+    turns = one.store(first, second, same)
+    assert one.snapshots.settle(10.0) == ""
+    shown = [one.shown(turn) for turn in turns]
+    assert shown[0] == {
+        "a/deep/deeper/x.txt": b"x",
+        "a.b": b"before a/, and behind a",
+        "run": b"#!/bin/sh\n",
+        "link": b"nowhere/at all",
+        "empty": b"",
+        "ünï code": bytes(range(256)),
+    }
+    assert shown[1] == {path: data for path, data in shown[0].items() if path != "run"} | {
+        "a/deep/deeper/x.txt": b"changed"
+    }
+    assert shown[2] == shown[1]
+
+
+def test_what_the_server_has_is_not_sent_again(copying: Callable[..., Copying], files: Path) -> None:
+    for number in range(40):
+        (files / "a" / f"f{number}").write_text(str(number))
+    first = commit(files)
+    one = copying()
+    one.store(first)
+    assert one.snapshots.settle(10.0) == ""
+    assert one.put >= 40
+    (files / "a" / "deep" / "new").write_text("new")
+    other = copying()
+    (turn,) = other.store(commit(files))
+    assert other.snapshots.settle(10.0) == ""
+    # The new file, its three folders, and what stands beside it in the two of them that are too small to ask for.
+    assert 0 < other.put < 60
+    assert other.shown(turn)["a/f7"] == b"7"
+    third = copying()
+    third.store(first)
+    assert third.snapshots.settle(10.0) == ""
+    assert third.put == 0
+
+
+def test_a_server_that_has_forgotten_is_told_all_of_it_again(copying: Callable[..., Copying], files: Path) -> None:
+    sha = commit(files)
+    one = copying()
+    one.store(sha)
+    assert one.snapshots.settle(10.0) == ""
+    one.server.restart(forget=True)
+    one.writer.close()
+    one.writer = CxdbConnection(one.server.binary_addr, client_tag="test")
+    one.context_id = str(one.writer.create_context().context_id)
+    one.watch.move(one.context_id)
+    (turn,) = one.store(sha)
+    assert one.snapshots.settle(10.0) == ""
+    assert one.shown(turn)["run"] == b"#!/bin/sh\n"
+
+
+def test_another_life_goes_on_behind_the_last(copying: Callable[..., Copying], files: Path) -> None:
+    first = commit(files)
+    one = copying()
+    one.store(first)
+    one.snapshots.settle(10.0)
+    one.snapshots.close()
+    assert is_complete(one.place)
+    read: list[int] = []
+
+    class Reading(one.connection_type):  # type: ignore[name-defined, misc]
+        def last_turns(self, context_id: int, limit: int, *args: float) -> object:
+            read.append(limit)
+            return super().last_turns(context_id, limit, *args)
+
+    one.connection_type = Reading
+    one.begin()
+    (files / "run").unlink()
+    (turn,) = one.store(commit(files))
+    assert one.snapshots.settle(10.0) == ""
+    assert "run" not in one.shown(turn)
+    assert read == [1]
+
+
+def test_turns_stored_between_two_questions_are_not_passed_over(copying: Callable[..., Copying], files: Path) -> None:
+    first = commit(files)
+    (files / "run").unlink()
+    second = commit(files)
+    (files / "a.b").unlink()
+    third = commit(files)
+    one = copying()
+    ids: list[int] = []
+
+    class Late(one.connection_type):  # type: ignore[name-defined, misc]
+        def head(self, *args: float) -> object:
+            found = super().head(*args)
+            if not ids:
+                ids.extend(one.store(second, third))
+            return found
+
+    one.connection_type = Late
+    (turn,) = one.store(first)
+    assert one.snapshots.settle(10.0) == ""
+    assert ["run" in one.shown(turn) for turn in (turn, *ids)] == [True, False, False]
+    assert ["a.b" in one.shown(turn) for turn in (turn, *ids)] == [True, True, False]
+
+
+def test_what_is_too_large_is_left_out_and_says_so_in_its_place(copying: Callable[..., Copying], files: Path) -> None:
+    small = commit(files)
+    (files / "large").write_bytes(bytes(2 << 20))
+    large = commit(files)
+    one = copying()
+    before, turn = one.store(small, large)
+    missing = one.snapshots.settle(10.0)
+    assert missing == f"commit {large[:12]}: its files have over 1 MiB, which is cxdb.snapshots.max_mib"
+    assert one.shown(turn) == {NOTICE: f"left out: {missing}\n".encode()}
+    assert "run" in one.shown(before)
+    one.snapshots.close()
+    assert not is_complete(one.place)
+    one.max_bytes = 4 << 20
+    one.begin()
+    assert one.snapshots.settle(10.0) == ""
+    assert one.shown(turn)["large"] == bytes(2 << 20)
+
+
+def test_a_commit_that_is_gone_is_left_out_and_the_next_one_is_shown(
+    copying: Callable[..., Copying], files: Path
+) -> None:
+    one = copying()
+    gone, there = one.store("ab" * 20, commit(files))
+    assert "object abab" in one.snapshots.settle(10.0)
+    assert list(one.shown(gone)) == [NOTICE]
+    assert one.shown(there)["empty"] == b""
+
+
+def test_an_outage_is_waited_out_and_told_at_the_end_where_it_lasts(
+    copying: Callable[..., Copying], files: Path
+) -> None:
+    sha = commit(files)
+    one = copying()
+    one.server.kill()
+    one.watch.look()
+    began = time.monotonic()
+    assert f"no CXDB at {one.server.binary_addr}" in one.snapshots.settle(0.3)
+    assert time.monotonic() - began < 5
+    one.server.restart()
+    one.writer.close()
+    one.writer = CxdbConnection(one.server.binary_addr, client_tag="test")
+    (turn,) = one.store(sha)
+    assert one.snapshots.settle(10.0) == ""
+    assert one.shown(turn)["empty"] == b""
+
+
+def test_a_server_that_is_silent_holds_up_neither_the_end_nor_the_close(
+    copying: Callable[..., Copying], files: Path
+) -> None:
+    sha = commit(files)
+    one = copying()
+    one.store(sha)
+    assert one.snapshots.settle(10.0) == ""
+    one.server.pause()
+    began = time.monotonic()
+    one.watch.look()
+    assert one.snapshots.settle(0.2) != ""
+    one.snapshots.close()
+    assert time.monotonic() - began < 10
+    one.server.resume()
+
+
+def test_a_turn_without_files_and_nobody_to_ask_are_told_apart(server: EmbeddedCxdb) -> None:
+    with closing(CxdbConnection(server.binary_addr, client_tag="test")) as connection:
+        context = connection.create_context().context_id
+        connection.append(context, b"t", 1, msgspec.msgpack.encode({1: "x"}))
+        connection.barrier()
+        (turn,) = connection.last_turns(context, 1)
+        with pytest.raises(CxdbRefused, match="no fs snapshot"):
+            read_folder(server.http_base_url, turn.turn_id, "")
+        connection.attach_fs(turn.turn_id, bytes(32))
+        with pytest.raises(CxdbError):
+            connection.barrier()
