@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.cxdb_choice import EMBEDDED, CxdbChoice, CxdbKind
+from harness.disks import small_disk
 from harness.errors import HarnessError
 from harness.scenario import CxdbMode, FaultKind, FaultStep, Scenario
 
@@ -69,6 +72,8 @@ class CxdbSupply:
             return ""
         if self.choice.kind is CxdbKind.GIVEN:
             return f"needs a CXDB of its own to harm; the one at {self.choice.binary_addr} is not ours to harm"
+        if scenario.cxdb_disk and self.choice.kind is not CxdbKind.EMBEDDED:
+            return "needs a CXDB whose data can be on a small disk; only the embedded one's can"
         starts_again = any(
             isinstance(step, FaultStep) and step.kind is FaultKind.CXDB and step.target == "start"
             for step in scenario.steps
@@ -87,8 +92,8 @@ class CxdbSupply:
         return self._remembers
 
     @contextlib.contextmanager
-    def lend(self, mode: CxdbMode) -> Iterator[LentCxdb]:
-        """HarnessError where there is none to lend."""
+    def lend(self, mode: CxdbMode, disk: str = "") -> Iterator[LentCxdb]:
+        """`disk`: how large the disk is that its data are on. HarnessError where there is none to lend."""
         if mode is CxdbMode.NONE:
             yield LentCxdb()
         elif self.choice.kind is CxdbKind.GIVEN:
@@ -100,25 +105,26 @@ class CxdbSupply:
                 self._shared = self._stack.enter_context(self._server())
             yield LentCxdb(_addresses(self._shared), None, _log_from_now(self._shared))
         else:
-            with self._server() as own:
+            with self._server(disk) as own:
                 yield LentCxdb(_addresses(own), own, lambda: str(own.log()))
 
     @contextlib.contextmanager
-    def _server(self) -> Iterator[Any]:
-        with _harness_errors(f"the {self.choice.kind} CXDB did not start"):
-            server = self._made()
-            started = server.__enter__()
-        try:
-            yield started
-        finally:
-            with _harness_errors(f"the {self.choice.kind} CXDB did not end"):
-                server.__exit__(None, None, None)
+    def _server(self, disk: str = "") -> Iterator[Any]:
+        with contextlib.ExitStack() as stack:
+            with _harness_errors(f"the {self.choice.kind} CXDB did not start"):
+                server = self._made(stack.enter_context(_directory_of(disk)) if disk else None)
+                started = server.__enter__()
+            try:
+                yield started
+            finally:
+                with _harness_errors(f"the {self.choice.kind} CXDB did not end"):
+                    server.__exit__(None, None, None)
 
-    def _made(self) -> Any:
+    def _made(self, data_dir: Path | None = None) -> Any:
         if self.choice.kind is CxdbKind.EMBEDDED:
             from harness.cxdb.embedded import EmbeddedCxdb  # costs time, and many cases need none
 
-            return EmbeddedCxdb()
+            return EmbeddedCxdb(data_dir)
         from harness.cxdb.container import ContainerCxdb
         from harness.cxdb.docker_engine import connected
 
@@ -159,6 +165,12 @@ def _image(client: Any, choice: CxdbChoice, tell: Callable[[str], None]) -> str:
 
 def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - it takes a while, and nothing else is shown yet
+
+
+@contextlib.contextmanager
+def _directory_of(size: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="cxdb-") as directory, small_disk(Path(directory), size):
+        yield Path(directory)
 
 
 @contextlib.contextmanager

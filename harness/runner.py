@@ -117,7 +117,7 @@ def reproduce_command(case: Case, settings: RunSettings) -> str:
 
 def _run(case: Case, settings: RunSettings, supply: CxdbSupply, directory: Path, result: CaseResult) -> CaseResult:
     scenario, engine = case.scenario, settings.engine
-    with supply.lend(scenario.cxdb) as lent, contextlib.ExitStack() as stack:
+    with supply.lend(scenario.cxdb, scenario.cxdb_disk) as lent, contextlib.ExitStack() as stack:
         link = _link(scenario, lent, stack)
         addresses = link.addresses if link is not None else lent.addresses
         sandbox = make_sandbox(directory, scenario, engine, addresses, _sabotage(case, engine, directory), stack)

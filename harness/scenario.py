@@ -50,7 +50,7 @@ class Need(enum.StrEnum):
 
     PROC = "proc"
     PTY = "pty"
-    MOUNT = "mount"  # implied by `disk`
+    MOUNT = "mount"  # implied by `disk` and `cxdb_disk`
     CAPABILITIES = "capabilities"  # implied by `unprivileged`
     NAMESPACES = "namespaces"  # implied by the launcher "pid-1"
 
@@ -244,6 +244,7 @@ class Scenario:
     graphs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of managers' children: path in the repository
     repo: RepoSpec = dataclasses.field(default_factory=RepoSpec)
     disk: str = ""  # size of the disk that {logs} is then alone on, such as "2m"
+    cxdb_disk: str = ""  # the same for the data of the case's own CXDB
     agents: AgentSpec | None = None
     expect: Mapping[str, Expectation] = dataclasses.field(default_factory=dict)  # by run name
     proofs: tuple[Proof, ...] = ()
@@ -256,7 +257,7 @@ class Scenario:
         """Those it states, and those that follow from what it does."""
         commands = [step for step in self.steps if isinstance(step, CommandStep)]
         implied = {
-            Need.MOUNT: bool(self.disk),
+            Need.MOUNT: bool(self.disk or self.cxdb_disk),
             Need.CAPABILITIES: any(command.unprivileged for command in commands),
             Need.NAMESPACES: any(command.launcher is Launcher.PID_1 for command in commands),
         }

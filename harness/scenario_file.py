@@ -34,7 +34,7 @@ from harness.scenario import (
 from harness.scenario_agents import read_agents
 from harness.scenario_link import read_link
 from harness.scenario_patterns import read_matchers, read_pattern, read_patterns
-from harness.scenario_steps import read_step
+from harness.scenario_steps import CXDB_DISK_DEEDS, read_step
 from harness.toml_table import Problems, ScenarioError, Table, did_you_mean, type_name
 
 __all__ = ["load_scenarios"]
@@ -116,7 +116,8 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
         config=table.get("config", (dict,), {}),
         graphs=table.text_map("graphs"),
         repo=_repo(table.table("repo")),
-        disk=_disk(table),
+        disk=_disk(table, "disk"),
+        cxdb_disk=_disk(table, "cxdb_disk"),
         agents=read_agents(table.table("agents")) if table.has("agents") else None,
         expect=expectations,
         proofs=_proofs(table),
@@ -151,6 +152,8 @@ def _check_names(scenario: Scenario, table: Table) -> None:
             table.problems.add(("without", name), f"no such check; {did_you_mean(name, ALWAYS_CHECKED)}")
     if scenario.link is not None and scenario.cxdb is CxdbMode.NONE:
         table.problems.add(("link",), 'there is no CXDB to link to: the case has cxdb = "none"')
+    if scenario.cxdb_disk and scenario.cxdb is not CxdbMode.OWN:
+        table.complain("cxdb_disk", 'others use that server: the case needs cxdb = "own"')
     gates = scenario.gates
     for index, step in enumerate(scenario.steps):
         gate, verb = "", "release"
@@ -160,6 +163,8 @@ def _check_names(scenario: Scenario, table: Table) -> None:
             gate, verb = step.target, "wait"
         elif isinstance(step, FaultStep) and step.kind is FaultKind.CXDB and scenario.cxdb is not CxdbMode.OWN:
             table.problems.add(("steps", index, "fault"), 'others use that server: the case needs cxdb = "own"')
+        elif isinstance(step, FaultStep) and step.target in CXDB_DISK_DEEDS and not scenario.cxdb_disk:
+            table.problems.add(("steps", index, "fault"), 'its data need a disk of their own, cxdb_disk = "2m"')
         elif isinstance(step, FaultStep) and step.kind is FaultKind.LINK and scenario.cxdb is CxdbMode.NONE:
             table.problems.add(("steps", index, "fault"), 'there is no CXDB to link to: the case has cxdb = "none"')
         elif isinstance(step, FaultStep) and step.kind is FaultKind.FILL and not scenario.disk:
@@ -192,10 +197,10 @@ def _repo(table: Table) -> RepoSpec:
     return spec
 
 
-def _disk(table: Table) -> str:
-    size = table.text("disk")
+def _disk(table: Table, key: str) -> str:
+    size = table.text(key)
     if size and not re.fullmatch(r"[1-9]\d*[km]", size):
-        table.complain("disk", f"expected a size such as '2m' or '512k', found {size!r}")
+        table.complain(key, f"expected a size such as '2m' or '512k', found {size!r}")
     return size
 
 

@@ -2,15 +2,17 @@
 
 A thread with a connection of its own follows what the journals have stored: it reads the new turns of a context back,
 copies the commit's tree where it is not in CXDB yet, and attaches it. So the turns themselves are the outbox; after a
-crash, an outage or a move to a new context the same is done from wherever the context's snapshots end. A turn without
-one shows that of the turn before it, which is right where the files are the same.
+crash, an outage or a move to a new context the same is done from wherever the context's snapshots end.
+
+Turns without one show that of the turn before. Yet each commit gets its own, also where nothing was changed: the real
+server gives the numbers of turns that it has forgotten to others, and does not forget what those showed.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,7 +22,7 @@ import msgspec
 from attractor.contracts import NotReadable, TreeSource, read_json
 from attractor.cxdb.connection import CxdbConnection
 from attractor.cxdb.frames import StoredTurn
-from attractor.cxdb.tree_upload import Shown, TreeUpload
+from attractor.cxdb.tree_upload import TreeUpload
 from attractor.cxdb.turns import described
 from attractor.errors import AttractorError, CxdbError
 from attractor.processes import Worker
@@ -54,7 +56,6 @@ class Watch:
         self._note = _Note("", 0)
         self.context_id = context_id
         self.turns = turns
-        self.shown = Shown()  # by its newest turn, as far as this life has seen it
         self.left_out: int | None = None  # the first turn that does not show its files: another life tries again
         self.older = (
             0  # so many turns were there before: some may show a dead life's words, and not go by the one before
@@ -130,8 +131,7 @@ class Snapshots:
 
     def moved(self, watch: Watch, context_id: str) -> None:
         with self._changed:
-            watch.context_id, watch.turns, watch.shown, watch.left_out = context_id, 0, Shown(), None
-            watch.older, watch.dirty = 0, True
+            watch.context_id, watch.turns, watch.left_out, watch.dirty = context_id, 0, None, True
 
     def settle(self, wait_seconds: float, *, patient: bool = True) -> str:
         """Wait until all is there; what is missing and why, '' for nothing.
@@ -251,26 +251,28 @@ class Snapshots:
     def _look(self, watch: Watch) -> None:
         with self._changed:
             watch.dirty = False
-            context_id, seen, shown, older = watch.context_id, watch.turns, watch.shown, watch.older
+            context_id, seen = watch.context_id, watch.turns
         turns = _turns_from(self._upload.connection, int(context_id), seen)
-        if turns and not older:
-            older = watch.older = turns[-1].depth + 1
         for some in (turns[at : at + BATCH_TURNS] for at in range(0, len(turns), BATCH_TURNS)):
-            left_out = None
-            for turn in some:
-                if commit_sha := _commit_of(turn):
-                    before = shown if turn.depth >= older else Shown()
-                    shown = self._upload.show(turn.turn_id, commit_sha, before)
-                    if shown.left_out:
-                        self._left_out = shown.left_out
-                        left_out = turn.depth if left_out is None else left_out
+            left_out = self._show(some)
             self._upload.sync()
             with self._changed:
                 if watch.context_id != context_id:
                     return
-                watch.shown, watch.turns = shown, some[-1].depth + 1
+                watch.turns = some[-1].depth + 1
                 watch.left_out = left_out if watch.left_out is None else watch.left_out
             watch.note(always=False)
+
+    def _show(self, turns: Sequence[StoredTurn]) -> int | None:
+        """The depth of the first whose files are left out."""
+        first = None
+        for turn in turns:
+            if commit_sha := _commit_of(turn):
+                reason = self._upload.show(turn.turn_id, commit_sha)
+                if reason:
+                    self._left_out = reason
+                    first = turn.depth if first is None else first
+        return first
 
 
 def _turns_from(connection: CxdbConnection, context_id: int, seen: int) -> list[StoredTurn]:

@@ -34,14 +34,6 @@ class _LeftOut(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What a turn shows: a tree's id, or why there is none."""
-
-    tree_id: str = ""
-    left_out: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class _Known:
     """What is known of a tree. `size`: of all its files, in bytes; `objects`: files and folders, itself included."""
 
@@ -97,25 +89,22 @@ class TreeUpload:
         if connection is not None:
             connection.abort()
 
-    def show(self, turn_id: int, commit_sha: str, shown: Shown) -> Shown:
+    def show(self, turn_id: int, commit_sha: str) -> str:
         """Let a stored turn show a commit's tree, which is copied where it is not there yet; done with the next `sync`.
-        `shown`: by the turn before it, and so by this one unless told otherwise.
 
-        A tree that cannot be copied is one file instead, which says why: older files would be taken for the commit's.
-        Raises CxdbError where the server cannot be had or does not know the turn.
+        A tree that cannot be copied is one file instead that says why, since older files would be taken for the
+        commit's. That reason, or ''. Raises CxdbError where the server cannot be had or does not know the turn.
         """
         try:
             tree_id = self._source.tree_of(commit_sha)
-            if tree_id == shown.tree_id:
-                return shown
-            known = self._hash_tree(tree_id)
+            root = self._hash_tree(tree_id).content_hash
             self._put_tree(tree_id)
         except (_LeftOut, WorkspaceError) as error:
             reason = f"commit {commit_sha[:12]}: {error}"
             self.connection.attach_fs(turn_id, self._put_notice(f"left out: {reason}\n"))
-            return Shown(left_out=reason)
-        self.connection.attach_fs(turn_id, known.content_hash)
-        return Shown(tree_id)
+            return reason
+        self.connection.attach_fs(turn_id, root)
+        return ""
 
     def sync(self) -> None:
         """Wait until the server has answered all; what it has not answered is sent again, on another connection."""

@@ -89,16 +89,13 @@ def is_there(owner: Owner) -> bool:
 def acquire(layout: Layout) -> RunLock:
     """Take the run over, or raise RunDirectoryError that names who holds it, or what is in the way."""
     fd = _open_lock(layout, os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _locked(fd, layout):
         os.close(fd)
-        holder = _holder(layout)
         raise RunDirectoryError(
-            f"the run in {layout.root} is in use by {holder or 'another process'}",
+            f"the run in {layout.root} is in use by {read_owner(layout) or 'another process'}",
             hint=f"watch it with `attractor status --logs-root {layout.root}`, "
             f"end it with `attractor stop --logs-root {layout.root}`",
-        ) from None
+        )
     pid = os.getpid()
     try:
         owner = Owner(pid, process_start_time(pid) or 0.0, socket.gethostname(), start_ticks(pid) or 0)
@@ -114,14 +111,23 @@ def acquire(layout: Layout) -> RunLock:
     return RunLock(fd, owner)
 
 
-def _holder(layout: Layout) -> Owner | None:
-    """Who holds the run. It writes itself down a moment after it has the lock: till then the file names another."""
+def _locked(fd: int, layout: Layout) -> bool:
+    """Whether the lock is ours. Not while the one who is written down is there.
+
+    Where that one is dead, somebody else has the lock and has not written itself down yet, or a process that the dead
+    one was about to start has it until it becomes another program: each for a moment.
+    """
     deadline = time.monotonic() + HOLDER_SECONDS
     while True:
-        owner = read_owner(layout)
-        if (owner is not None and is_there(owner)) or time.monotonic() >= deadline:
-            return owner  # one of another host is not there, and still the one
-        time.sleep(0.01)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = read_owner(layout)
+            if (owner is not None and is_there(owner)) or time.monotonic() >= deadline:
+                return False  # one of another host is not there, and still the one
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def _open_lock(layout: Layout, flags: int) -> int:

@@ -105,8 +105,8 @@ class EmbeddedCxdb:
 
     def start(self) -> None:
         """Start the server and wait until both ports answer; raises ServerNotReady."""
-        if self._process is not None:
-            raise RuntimeError(f"the embedded CXDB is running already, pid {self._process.pid}")
+        if self.is_running:
+            raise RuntimeError(f"the embedded CXDB is running already, pid {self.pid}")
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 self._command(),

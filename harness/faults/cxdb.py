@@ -9,11 +9,14 @@ held by a proxy, and a process that stands still is connected by the kernel.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from harness.cxdb.errors import CxdbError
 from harness.cxdb.probe import hello_problem
 from harness.errors import HarnessError
+from harness.faults.room import fill_disk, free_disk
 from harness.faults.scene import CxdbServer, Scene, fault_record
+from harness.processes import until
 from harness.results import FaultRecord
 from harness.scenario import FaultStep
 
@@ -28,7 +31,12 @@ def harm_cxdb(step: FaultStep, scene: Scene) -> FaultRecord:
     if server is None:
         return fault_record("cxdb", step.target, False, "the case has no CXDB of its own")
     try:
-        if server.is_running is step.target.startswith("start"):
+        if step.target == "free-disk":  # what a full disk has done to the server is its own business
+            return fault_record("cxdb", step.target, *free_disk(Path(server.data_dir)))
+        starts = step.target.startswith("start")
+        if starts:
+            until(lambda: not server.is_running, ANSWER_SECONDS)  # one that ends by itself is given the time to
+        if server.is_running is starts:
             state = "running already" if server.is_running else "not running"
             return fault_record("cxdb", step.target, False, f"the server at {server.binary_addr} was {state}")
         return fault_record("cxdb", step.target, *_DEEDS[step.target](server))
@@ -80,6 +88,12 @@ def _continue(server: CxdbServer) -> tuple[bool, str]:
     )
 
 
+def _fill_disk(server: CxdbServer) -> tuple[bool, str]:
+    before = _answers(server)
+    full, evidence = fill_disk(Path(server.data_dir))
+    return before and full, f"{server.label}: {evidence}"
+
+
 def _answers(server: CxdbServer, seconds: float = ANSWER_SECONDS) -> bool:
     return not hello_problem(server.binary_addr, seconds)
 
@@ -88,6 +102,7 @@ _DEEDS: Mapping[str, Callable[[CxdbServer], tuple[bool, str]]] = {
     "kill": _kill,
     "start": _start,
     "start-empty": _start_empty,
+    "fill-disk": _fill_disk,
     "pause": _pause,
     "continue": _continue,
 }

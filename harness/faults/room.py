@@ -14,7 +14,7 @@ from harness.processes import unprivileged
 from harness.results import FaultRecord
 from harness.scenario import FaultStep
 
-__all__ = ["FILLER", "fill", "limit", "protect", "unprotect"]
+__all__ = ["FILLER", "fill", "fill_disk", "free_disk", "limit", "protect", "unprotect"]
 
 FILLER = ".filler"  # written by `fill`, for `remove` to give the room back
 CHUNK_BYTES = 64 * 1024
@@ -22,8 +22,11 @@ WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def fill(step: FaultStep, scene: Scene) -> FaultRecord:
+    return fault_record("fill", step.target, *fill_disk(scene.in_logs_root(step.run, step.target)))
+
+
+def fill_disk(directory: Path) -> tuple[bool, str]:
     """Writes a file until the disk takes not one byte more; the kernel's ENOSPC is the proof."""
-    directory = scene.in_logs_root(step.run, step.target)
     written = 0
     size = CHUNK_BYTES
     with (directory / FILLER).open("wb", buffering=0) as file:
@@ -32,10 +35,17 @@ def fill(step: FaultStep, scene: Scene) -> FaultRecord:
                 written += file.write(b"\0" * size)
             except OSError as error:
                 if error.errno != errno.ENOSPC:
-                    return fault_record("fill", step.target, False, str(error))
+                    return False, str(error)
                 size //= 2
     free = os.statvfs(directory).f_bavail
-    return fault_record("fill", step.target, free == 0, f"{written} bytes written, then ENOSPC; {free} blocks free")
+    return free == 0, f"{written} bytes written, then ENOSPC; {free} blocks free"
+
+
+def free_disk(directory: Path) -> tuple[bool, str]:
+    """Takes away what `fill_disk` has written."""
+    (directory / FILLER).unlink(missing_ok=True)
+    free = os.statvfs(directory).f_bavail
+    return free > 0, f"{free} blocks free"
 
 
 def protect(step: FaultStep, scene: Scene) -> FaultRecord:

@@ -23,6 +23,10 @@ class CxdbServer(Protocol):
     http_base_url: str
 
     @property
+    def data_dir(self) -> Path:
+        """Only of a process."""
+
+    @property
     def is_running(self) -> bool: ...
 
     @property

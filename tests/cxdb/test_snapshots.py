@@ -20,6 +20,8 @@ from attractor.workspace import GitTrees
 from harness.cxdb.embedded import EmbeddedCxdb
 from harness.cxdb.errors import CxdbRefused
 from harness.cxdb.reader import can_be_asked_for, read_folder, read_shown_file
+from harness.link import Cut, LinkSpec, Unit, Way
+from harness.link.proxy import LinkProxy
 
 ROOT = bytes.fromhex(
     "9385a131a5612e747874a132cc00a133ce000001a4a134cf0000000000000006a135c4208e4c7c1b99dbfd50e7a95185fead5ee1448fa904"
@@ -150,6 +152,7 @@ class Copying:
         self.context_id = str(self.writer.create_context().context_id)
         self.events = 0
         self.max_bytes = max_bytes
+        self.through = ""  # a link's address
         self.begin()
 
     def begin(self) -> None:
@@ -157,7 +160,8 @@ class Copying:
         self.watch = self.snapshots.watch(self.context_id, self.place)
 
     def connect(self) -> CxdbConnection:
-        return self.connection_type(self.server.binary_addr, client_tag="snapshots", timeout_seconds=2.0)
+        address = self.through or self.server.binary_addr
+        return self.connection_type(address, client_tag="snapshots", timeout_seconds=2.0)
 
     @property
     def put(self) -> int:
@@ -383,6 +387,33 @@ def test_a_server_that_is_silent_holds_up_neither_the_end_nor_the_close(
     one.snapshots.close()
     assert time.monotonic() - began < 10
     one.server.resume()
+
+
+def test_a_connection_closed_at_any_byte_costs_no_file(
+    copying: Callable[..., Copying], files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.cxdb.snapshots.RETRY_FIRST_SECONDS", 0.001)
+    sha = commit(files)
+    one = copying()
+    (turn,) = one.store(sha)
+    one.snapshots.settle(10.0)
+    whole = one.shown(turn)
+    for way, counts in ((Way.REPLY, range(1, 700, 9)), (Way.REQUEST, range(1, 1500, 19))):
+        for count in counts:
+            if count == 1:
+                one.server.restart(forget=True)
+            one.writer.close()
+            one.writer = CxdbConnection(one.server.binary_addr, client_tag="test")
+            one.context_id = str(one.writer.create_context().context_id)
+            cut = LinkSpec(cut=Cut(way, count, Unit.BYTES))
+            with LinkProxy(one.server.binary_addr, one.server.http_base_url, cut) as link:
+                one.through = link.binary_addr
+                one.snapshots.close()
+                one.place.unlink()
+                one.begin()
+                (turn,) = one.store(sha)
+                assert one.snapshots.settle(10.0) == "", (way, count)
+                assert one.shown(turn) == whole, (way, count)
 
 
 def test_a_turn_without_files_and_nobody_to_ask_are_told_apart(server: EmbeddedCxdb) -> None:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import dataclasses
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from harness.cxdb.embedded import EmbeddedCxdb
+from harness.cxdb.errors import CxdbError
 from harness.cxdb.probe import knows_context, new_context
+from harness.cxdb_choice import CxdbChoice, CxdbKind
 from harness.cxdb_supply import CxdbSupply, LentCxdb
 from harness.faults import FAULTS, CxdbServer, Scene
+from harness.matrix import find_cases
+from harness.needs import lacking
 from harness.processes import is_stopped
 from harness.results import FaultRecord
-from harness.scenario import CxdbMode, FaultKind, FaultStep
+from harness.scenario import CxdbMode, FaultKind, FaultStep, Need
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+NEEDS_A_DISK = pytest.mark.skipif(bool(lacking((Need.MOUNT,))), reason=lacking((Need.MOUNT,)))
 
 
 @dataclasses.dataclass
@@ -100,3 +108,27 @@ def test_what_a_case_has_done_to_its_server_is_undone(deed: str) -> None:
         lent.bring_back()
         assert takes_connections(lent.own)
         assert not is_stopped(lent.own.pid)
+
+
+@NEEDS_A_DISK
+def test_a_server_whose_disk_is_full_ends_and_begins_again_with_room() -> None:
+    with CxdbSupply() as supply, supply.lend(CxdbMode.OWN, "1m") as lent:
+        place = Path(lent.own.data_dir)
+        assert place.is_mount()
+        context_id = new_context(lent.own.binary_addr, 2.0)
+        filled = harm(lent.own, "fill-disk")
+        assert filled.fired
+        assert filled.proof.endswith("bytes written, then ENOSPC; 0 blocks free")
+        with pytest.raises(CxdbError):  # the last page that the log has takes some more
+            for _ in range(1000):
+                new_context(lent.own.binary_addr, 2.0)
+        freed, started = harm(lent.own, "free-disk"), harm(lent.own, "start")
+        assert (freed.fired, started.fired) == (True, True), (freed.proof, started.proof)
+        assert knows_context(lent.own.binary_addr, context_id, 2.0)
+    assert not place.exists()
+
+
+def test_a_small_disk_is_for_an_embedded_server_only() -> None:
+    scenario = dataclasses.replace(next(iter(find_cases(SCENARIOS))).scenario, cxdb=CxdbMode.OWN, cxdb_disk="1m")
+    with CxdbSupply(CxdbChoice(CxdbKind.CONTAINER, image="any")) as supply:
+        assert "only the embedded one's" in supply.refusal(scenario)

@@ -151,7 +151,16 @@ MISTAKES = {
     ),
     "no such deed": (
         GOOD.replace("run = {}", 'fault = { cxdb = "stop" }'),
-        "7: steps[1].fault.cxdb: can kill, start, start-empty, pause, continue, not 'stop'",
+        "7: steps[1].fault.cxdb: can kill, start, start-empty, pause, continue, fill-disk, free-disk, not 'stop'",
+    ),
+    "a disk that others use": (
+        GOOD + 'cxdb_disk = "2m"\n',
+        '8: cxdb_disk: others use that server: the case needs cxdb = "own"',
+    ),
+    "a disk of no size": (GOOD + 'cxdb_disk = "2 MB"\n', "8: cxdb_disk: expected a size such as '2m' or '512k'"),
+    "a full disk without a disk": (
+        'cxdb = "own"\n' + GOOD.replace("run = {}", 'fault = { cxdb = "fill-disk" }'),
+        '8: steps[1].fault: its data need a disk of their own, cxdb_disk = "2m"',
     ),
     "harm to a server that others use": (
         GOOD.replace("run = {}", 'fault = { cxdb = "kill" }'),

@@ -4,7 +4,9 @@ container, built once, where there is a Docker engine.
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,8 +31,12 @@ def engine() -> Iterator[Any]:
     try:
         with connected() as client:
             yield client
+            return
     except (EngineUnavailable, PackagesMissing) as error:
-        pytest.skip(str(error))
+        reason = str(error)
+    with warnings.catch_warnings(action="ignore"):
+        gc.collect()  # the library leaves the socket open that nobody answered
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
