@@ -110,6 +110,14 @@ def test_what_a_case_has_done_to_its_server_is_undone(deed: str) -> None:
         assert not is_stopped(lent.own.pid)
 
 
+def answers(binary_addr: str) -> bool:
+    try:
+        new_context(binary_addr, 2.0)
+    except (CxdbError, OSError):
+        return False
+    return True
+
+
 @NEEDS_A_DISK
 def test_a_server_whose_disk_is_full_ends_and_begins_again_with_room() -> None:
     with CxdbSupply() as supply, supply.lend(CxdbMode.OWN, "1m") as lent:
@@ -119,9 +127,7 @@ def test_a_server_whose_disk_is_full_ends_and_begins_again_with_room() -> None:
         filled = harm(lent.own, "fill-disk")
         assert filled.fired
         assert filled.proof.endswith("bytes written, then ENOSPC; 0 blocks free")
-        with pytest.raises(CxdbError):  # the last page that the log has takes some more
-            for _ in range(1000):
-                new_context(lent.own.binary_addr, 2.0)
+        assert not all(answers(lent.own.binary_addr) for _ in range(1000))  # the log's last page takes some more
         freed, started = harm(lent.own, "free-disk"), harm(lent.own, "start")
         assert (freed.fired, started.fired) == (True, True), (freed.proof, started.proof)
         assert knows_context(lent.own.binary_addr, context_id, 2.0)
