@@ -11,8 +11,9 @@ import select
 import socket
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from attractor.cxdb import frames
@@ -22,6 +23,9 @@ from attractor.errors import ConfigError, CxdbOutcomeUnknown, CxdbProtocolError,
 REPLY_TIMEOUT_SECONDS = 5.0
 PIECE_BYTES = 1 << 18
 PIECES_A_PUSH = 4  # so that sending a file never holds up a stage
+FEW_TURNS = 64
+TURNS_BYTES = frames.MAX_PAYLOAD_BYTES // 2  # together, without what is told of each
+BLOBS_A_TIME = 256
 MAX_BLOB_BYTES = frames.MAX_PAYLOAD_BYTES - 36
 _ACKNOWLEDGED = frozenset({Message.APPEND_TURN, Message.PUT_BLOB, Message.ATTACH_FS})
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
@@ -116,10 +120,30 @@ class CxdbConnection:
     def last_turns(
         self, context_id: int, limit: int, timeout_seconds: float = REPLY_TIMEOUT_SECONDS
     ) -> list[StoredTurn]:
-        """The newest `limit` turns with payload, oldest first."""
-        request = frames.get_last(context_id, limit, with_payload=True)
-        payload = self._call(Message.GET_LAST, request, timeout_seconds)
-        return frames.decode_turns(payload, with_payload=True)
+        """The newest `limit` turns with payload, oldest first, however large they are together.
+
+        CXDB answers with all of them in one frame. So of many it is asked first how large they are; what is too much
+        for a frame comes as the blobs that payloads are stored as.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        if False and limit > FEW_TURNS:
+            turns = self._last_turns(context_id, limit, deadline, with_payload=False)
+            if sum(turn.size for turn in turns) > TURNS_BYTES:
+                return self._with_payloads(turns, deadline)
+        return self._last_turns(context_id, limit, deadline, with_payload=True)
+
+    def _last_turns(self, context_id: int, limit: int, deadline: float, *, with_payload: bool) -> list[StoredTurn]:
+        request = frames.get_last(context_id, limit, with_payload=with_payload)
+        payload = self._call(Message.GET_LAST, request, deadline - time.monotonic())
+        return frames.decode_turns(payload, with_payload=with_payload)
+
+    def _with_payloads(self, turns: list[StoredTurn], deadline: float) -> list[StoredTurn]:
+        whole = []
+        for at in range(0, len(turns), BLOBS_A_TIME):
+            some = turns[at : at + BLOBS_A_TIME]
+            payloads = self.get_blobs([turn.content_hash for turn in some], deadline - time.monotonic())
+            whole += [replace(turn, payload=payload) for turn, payload in zip(some, payloads, strict=True)]
+        return whole
 
     def append(self, context_id: int, type_id: bytes, type_version: int, payload: bytes) -> None:
         """Queue one append. Nothing is sent before `push`."""
@@ -151,7 +175,22 @@ class CxdbConnection:
 
     def get_blob(self, content_hash: bytes, timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> bytes:
         """A blob by its hash. A server that does not know it ends the connection: CxdbOutcomeUnknown."""
-        return frames.decode_blob(self._call(Message.GET_BLOB, frames.get_blob(content_hash), timeout_seconds))
+        return self.get_blobs([content_hash], timeout_seconds)[0]
+
+    def get_blobs(self, content_hashes: Sequence[bytes], timeout_seconds: float = REPLY_TIMEOUT_SECONDS) -> list[bytes]:
+        """Several at once, in that order."""
+        deadline = time.monotonic() + timeout_seconds
+        self.barrier(timeout_seconds)
+        for content_hash in content_hashes:
+            self._queue(Message.GET_BLOB, frames.get_blob(content_hash))
+        found: list[bytes] = []
+        while True:
+            self.push()
+            found += [frames.decode_blob(self._match(frame)) for frame in self._ready]
+            self._ready.clear()
+            if len(found) == len(content_hashes):
+                return found
+            self._wait(deadline)
 
     def push(self) -> None:
         """Send what is queued and take in what has been answered, without waiting for either."""

@@ -70,7 +70,9 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class StoredTurn:
-    """A turn read back; `payload` is uncompressed MessagePack, b'' where none was asked for."""
+    """A turn read back; `payload` is uncompressed MessagePack, b'' where none was asked for. `size`: of it, in bytes;
+    `content_hash`: the blob that it is stored as.
+    """
 
     turn_id: int
     parent_turn_id: int
@@ -78,6 +80,8 @@ class StoredTurn:
     type_id: str
     type_version: int
     payload: bytes
+    size: int = 0
+    content_hash: bytes = b""
 
 
 def encode_frame(kind: int, request_id: int, payload: bytes) -> bytes:
@@ -199,9 +203,10 @@ def decode_turns(payload: bytes, *, with_payload: bool) -> list[StoredTurn]:
         turn_id, parent, depth = cursor.number("<Q"), cursor.number("<Q"), cursor.number("<I")
         type_id = cursor.take(cursor.number("<I")).decode(errors="replace")
         version = cursor.number("<I")
-        cursor.take(4 + 4 + 4 + 32)  # encoding, compression, uncompressed length, hash
+        cursor.take(4 + 4)  # encoding, compression
+        size, content_hash = cursor.number("<I"), cursor.take(32)
         body = cursor.take(cursor.number("<I")) if with_payload else b""
-        turns.append(StoredTurn(turn_id, parent, depth, type_id, version, body))
+        turns.append(StoredTurn(turn_id, parent, depth, type_id, version, body, size, content_hash))
     return turns
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from blake3 import blake3
 
@@ -94,3 +95,27 @@ def test_only_what_the_event_says_is_sent(tmp_path: Path) -> None:
     assert blob_of(told(path)) is None
     assert blob_of(told(path, event="checkpoint_saved")) is None
     assert blob_of({"event": "artifact_stored", "path": str(path)}) is None, "an older run's"
+
+
+@pytest.mark.parametrize("megabytes", [70, 1], ids=["more than a frame may have", "less"])
+def test_a_history_is_read_back_however_large_it_is(connection: CxdbConnection, megabytes: int) -> None:
+    context_id = connection.create_context().context_id
+    size = (megabytes << 20) // 70
+    payloads = [msgspec.msgpack.encode({1: str(number), 2: "x" * size}) for number in range(70)]
+    for payload in payloads:
+        connection.append(context_id, b"test", 3, payload)
+    connection.barrier(30.0)
+    turns = connection.last_turns(context_id, 70, 30.0)
+    assert [turn.payload for turn in turns] == payloads
+    assert [(turn.depth, turn.type_id, turn.type_version) for turn in turns] == [(n, "test", 3) for n in range(70)]
+
+
+def test_blobs_come_in_the_order_in_which_they_were_asked_for(connection: CxdbConnection) -> None:
+    contents = [bytes([number]) * 10 for number in range(200)]
+    hashes = [blake3(content).digest() for content in contents]
+    for content, content_hash in zip(contents, hashes, strict=True):
+        connection.put_blob(content_hash, io.BytesIO(content), len(content))
+    assert connection.get_blobs(hashes) == contents
+    assert connection.get_blobs([]) == []
+    with pytest.raises(CxdbOutcomeUnknown):
+        connection.get_blobs([hashes[0], bytes(32)])
