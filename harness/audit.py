@@ -12,7 +12,8 @@ is part of every case. What it holds to:
   the commits of that branch, and of no finished node of the run;
 - the checkpoint in force names the branch's tip and the nodes of its newest commits;
 - each event that has a CXDB turn has it once, and no turn stands for nothing or for another run;
-- each turn of a commit shows the commit's files, where the run says that it has seen to that;
+- each turn of a commit shows the commit's files, and what an Artifact turn names is stored, where the run says that
+  it has seen to that;
 - each branch of a fan-out keeps all this for itself, and agrees with what the run says of it.
 """
 
@@ -21,11 +22,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from harness.adoption import adoption_problems
-from harness.engines import SNAPSHOTS_MISSING
+from harness.engines import FILES_MISSING
 from harness.evidence import RunEvidence
 from harness.fan_outs import branch_problems, has_fan_outs
 from harness.history import (
     SUBJECT,
+    artifact_problems,
     checkpoint_problems,
     commit_problems,
     event_problems,
@@ -90,27 +92,28 @@ def _turns(name: str, run: RunEvidence) -> CheckResult:
     return judged(name, turn_problems(run), "each event has its turn, once")
 
 
-def _snapshots(name: str, run: RunEvidence) -> CheckResult:
-    why = _without_snapshots(run)
+def _files(name: str, run: RunEvidence) -> CheckResult:
+    why = _without_files(run)
     if why:
         return CheckResult(name=name, verdict=Verdict.SKIPPED, summary=why)
-    problems = snapshot_problems(run)
-    problems += [f"{b.name}: {text}" for b in run.all_branches() for text in snapshot_problems(b)]
-    return judged(name, problems, "each turn of a commit shows the commit's files")
+    with_snapshots = bool((run.manifest.value or {}).get("cxdb", {}).get("snapshots_max_bytes"))
+    problems = artifact_problems(run) + (snapshot_problems(run) if with_snapshots else [])
+    for branch in run.all_branches():
+        own = artifact_problems(branch) + (snapshot_problems(branch) if with_snapshots else [])
+        problems += [f"{branch.name}: {text}" for text in own]
+    return judged(name, problems, "each turn of a commit shows its files, and what turns name is there")
 
 
-def _without_snapshots(run: RunEvidence) -> str:
-    """Why there are none to be judged; '' where there must be one for each commit."""
+def _without_files(run: RunEvidence) -> str:
+    """Why there are none to be judged; '' where all must be there."""
     final = run.final.value if run.final is not None else None
     if run.snapshots is None or final is None:
-        return "the run says nothing of snapshots"
-    if missing := final.get(SNAPSHOTS_MISSING):
+        return "the run says nothing of files in CXDB"
+    if missing := final.get(FILES_MISSING):
         return f"the run says that some are missing: {missing}"
     if last_terminal(run) is None or run.engine_alive or run.turns.unavailable:
         return "the run has not come to its end"
-    if not run.turns.expected or not ((run.manifest.value or {}).get("cxdb") or {}).get("snapshots_max_bytes"):
-        return "the run was told to do without"
-    return ""
+    return "" if run.turns.expected else "the run was told to do without CXDB"
 
 
 def _branches(name: str, run: RunEvidence) -> CheckResult:
@@ -132,6 +135,6 @@ HISTORY_CHECKS: Mapping[str, Callable[[str, RunEvidence], CheckResult]] = {
     "history: commits": _commits,
     "history: checkpoint": _checkpoint,
     "history: CXDB turns": _turns,
-    "history: CXDB snapshots": _snapshots,
+    "history: CXDB files": _files,
     BRANCHES: _branches,
 }

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.engines import SNAPSHOTS_MISSING, Engine
+from harness.engines import FILES_MISSING, Engine
 from harness.errors import HarnessError
-from harness.evidence import Document, EventLog, RunEvidence, Snapshot, Turn, Turns
+from harness.evidence import Artifact, Document, EventLog, RunEvidence, Snapshot, Turn, Turns
 from harness.repos import Git
 
 __all__ = ["Asked", "collect_run", "read_event_log"]
@@ -91,6 +91,7 @@ def collect_run(
     git: Git | None = None,
     run_id: str | None = None,
     cxdb_url: str | None = None,
+    cxdb_address: str | None = None,
     cxdb_expected: bool = True,
     contents: Iterable[str] = (),
     tree: Iterable[str] = (),
@@ -120,7 +121,7 @@ def collect_run(
     run_id = run_id if run_id is not None else str(known.get("run_id", ""))
     turns = _turns(cxdb_expected, cxdb_url, manifest, finals)
     if not whole_run_id:
-        with_snapshots = SNAPSHOTS_MISSING in ((finals[""].value or {}) if "" in finals else {})
+        with_snapshots = FILES_MISSING in ((finals[""].value or {}) if "" in finals else {})
 
     def collect_branch(place: Path, its_name: str) -> RunEvidence:
         asked = (of_branches or {}).get(its_name, Asked())
@@ -131,6 +132,7 @@ def collect_run(
             git=repository,
             run_id=f"{whole_run_id or run_id}/{its_name.replace('/', NESTING)}",
             cxdb_url=cxdb_url,
+            cxdb_address=cxdb_address,
             cxdb_expected=cxdb_expected,
             contents=asked.contents,
             tree=asked.tree,
@@ -156,6 +158,7 @@ def collect_run(
         commits=repository.history(tip, base) if repository and tip else (),
         turns=turns,
         snapshots=_snapshots(cxdb_url, manifest, repository, turns, engine) if with_snapshots else None,
+        artifacts=_artifacts(cxdb_address, manifest, turns, engine) if with_snapshots else (),
         files=_files(logs_root, files.worktree, files.branches),
         contents={path: _text(logs_root / path) for path in contents},
         tree={path: repository.file_at(tip, path) if repository and tip else None for path in tree},
@@ -209,6 +212,15 @@ def _snapshots(
     from harness.snapshots import read_snapshots  # only where CXDB is asked for
 
     return read_snapshots(url, repository, turns.turns, engine.turn_prefix + "GitCheckpoint")
+
+
+def _artifacts(address: str | None, manifest: Document, turns: Turns, engine: Engine) -> tuple[Artifact, ...]:
+    address = address or ((manifest.value or {}).get("cxdb") or {}).get("binary_addr")
+    if not address or not turns.turns:
+        return ()
+    from harness.snapshots import read_artifacts  # only where CXDB is asked for
+
+    return read_artifacts(address, turns.turns, engine.turn_prefix + "Artifact")
 
 
 def _turns(expected: bool, url: str | None, manifest: Document, finals: Mapping[str, Document]) -> Turns:

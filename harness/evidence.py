@@ -15,6 +15,7 @@ from harness.repos import CheckoutState, Commit
 from harness.results import CommandRecord, FaultRecord
 
 __all__ = [
+    "Artifact",
     "CaseEvidence",
     "Document",
     "EventLog",
@@ -82,6 +83,19 @@ class Snapshot:
     unreadable: str = ""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that a turn names by its hash. `there`: whether the file still is what it names; `stored`: whether CXDB
+    has that content.
+    """
+
+    name: str
+    content_hash: str
+    there: bool
+    stored: bool
+    unreadable: str = ""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvidence:
     """One run: its logs root, its branch, its context."""
@@ -100,6 +114,7 @@ class RunEvidence:
     commits: tuple[Commit, ...] = ()  # on the branch, after base, oldest first
     turns: Turns = Turns()
     snapshots: tuple[Snapshot, ...] | None = None  # None: the engine does not say that it makes any
+    artifacts: tuple[Artifact, ...] = ()
     files: tuple[str, ...] = ()  # relative to the logs root, without the worktree
     contents: Mapping[str, str | None] = dataclasses.field(default_factory=dict)  # asked for by the scenario
     tree: Mapping[str, str | None] = dataclasses.field(default_factory=dict)

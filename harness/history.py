@@ -18,6 +18,7 @@ from harness.repos import Commit
 
 __all__ = [
     "SUBJECT",
+    "artifact_problems",
     "checkpoint_problems",
     "commit_problems",
     "event_problems",
@@ -242,6 +243,15 @@ def snapshot_problems(run: RunEvidence) -> list[str]:
         else:
             problems += [f"{place}: {text}" for text in _differences(snapshot.shown, snapshot.committed)]
     return problems
+
+
+def artifact_problems(run: RunEvidence) -> list[str]:
+    """What a turn names is stored, unless its file has become another one before that could be."""
+    problems = [f"{artifact.name}: {artifact.unreadable}" for artifact in run.artifacts if artifact.unreadable]
+    lost = [
+        artifact for artifact in run.artifacts if artifact.there and not artifact.stored and not artifact.unreadable
+    ]
+    return problems + [f"{artifact.name} ({artifact.content_hash[:10]}) is not in CXDB" for artifact in lost]
 
 
 def _differences(shown: Mapping[str, FileSeen], committed: Mapping[str, FileSeen]) -> list[str]:

@@ -199,9 +199,9 @@ def _collect(case: Case, steps: StepRunner, engine: Engine, cxdb: LentCxdb, dura
     alive = _settle(steps)
     leaks = _leaks(steps)
     cxdb.bring_back()
-    url = cxdb.addresses["http_base_url"] if cxdb.addresses is not None else None
+    addresses = cxdb.addresses or {}
     runs = {
-        handle.name: _collect_handle(case, handle, steps, engine, url, alive[handle.name])
+        handle.name: _collect_handle(case, handle, steps, engine, addresses, alive[handle.name])
         for handle in steps.runs.values()
     }
     return CaseEvidence(
@@ -254,7 +254,7 @@ def _scratch_names(case: Case) -> set[str]:
 
 
 def _collect_handle(
-    case: Case, handle: RunHandle, steps: StepRunner, engine: Engine, url: str | None, engine_alive: bool
+    case: Case, handle: RunHandle, steps: StepRunner, engine: Engine, cxdb: Mapping[str, str], engine_alive: bool
 ) -> RunEvidence:
     expect = case.scenario.expect.get(handle.name, Expectation())
     return collect_run(
@@ -263,7 +263,8 @@ def _collect_handle(
         logs_root=handle.logs_root,
         engine=engine,
         git=steps.sandbox.git,
-        cxdb_url=url,
+        cxdb_url=cxdb.get("http_base_url"),
+        cxdb_address=cxdb.get("binary_addr"),
         cxdb_expected=case.scenario.cxdb is not CxdbMode.NONE,
         contents=expect.contents,
         tree=expect.tree,

@@ -41,13 +41,13 @@ def _positive(table: Table, key: str, default: int) -> int:
 
 
 def _cut(table: Table) -> Cut | None:
-    times, text = _positive(table, "times", 1), table.text("cut_after")
+    times, first, text = _positive(table, "times", 1), _positive(table, "connection", 1), table.text("cut_after")
     if not table.has("cut_after"):
-        if table.has("times"):
-            table.complain("times", "how often what? `cut_after` is missing")
+        for key in filter(table.has, ("times", "connection")):
+            table.complain(key, "of what? `cut_after` is missing")
         return None
     place = _PLACE.fullmatch(text)
     if place is None:
         table.complain("cut_after", f"expected 'request 3', 'reply 3' or 'reply byte 100', found {text!r}")
         return None
-    return Cut(Way(place["way"]), int(place["count"]), Unit.BYTES if place["byte"] else Unit.FRAMES, times)
+    return Cut(Way(place["way"]), int(place["count"]), Unit.BYTES if place["byte"] else Unit.FRAMES, times, first)

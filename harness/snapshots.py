@@ -1,4 +1,4 @@
-"""The files that CXDB shows for a run's commits, beside what git has for them.
+"""The files that CXDB has of a run: those of its commits, beside what git has for them, and those that turns name.
 
 Both are said in git's own terms, the hash made here from the content that CXDB gives out. So a file that is listed and
 not stored, or has another one's content, is a difference. Reads only; what cannot be read is said so.
@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from blake3 import blake3
 
 from harness.cxdb.errors import CxdbError, CxdbRefused
+from harness.cxdb.probe import holds_blob
 from harness.cxdb.reader import Listed, can_be_asked_for, read_folder, read_shown_file
 from harness.errors import HarnessError
-from harness.evidence import FileSeen, Snapshot, Turn
+from harness.evidence import Artifact, FileSeen, Snapshot, Turn
 from harness.repos import Git
 
-__all__ = ["read_snapshots"]
+__all__ = ["read_artifacts", "read_snapshots"]
 
 MOST_CONTENTS = 200  # of one run; beyond that, and where CXDB cannot be asked, name, mode and size are compared
+SECONDS = 10.0
 _MODES = {"symlink": "120000"}
 
 
@@ -25,6 +30,24 @@ def read_snapshots(url: str, git: Git, turns: Iterable[Turn], turn_type: str) ->
     """One for each turn of `turn_type`, which names a commit."""
     reader = _Reader(url, git)
     return tuple(reader.read(turn) for turn in turns if turn.turn_type == turn_type)
+
+
+def read_artifacts(address: str, turns: Iterable[Turn], turn_type: str) -> tuple[Artifact, ...]:
+    """One for each turn of `turn_type`, which names a file and its hash."""
+    return tuple(_artifact(address, turn) for turn in turns if turn.turn_type == turn_type)
+
+
+def _artifact(address: str, turn: Turn) -> Artifact:
+    named, place = str(turn.data.get("content_hash", "")), Path(str(turn.data.get("local_path", "")))
+    name = f"{turn.data.get('node_id')}/{turn.data.get('name')}"
+    try:
+        there = blake3(place.read_bytes()).hexdigest() == named
+    except OSError:
+        there = False
+    try:
+        return Artifact(name, named, there, holds_blob(address, bytes.fromhex(named), SECONDS))
+    except (OSError, ValueError) as error:
+        return Artifact(name, named, there, False, f"{address}: {error}")
 
 
 class _Reader:

@@ -42,7 +42,7 @@ from attractor.contracts import (
     Workspace,
     read_json,
 )
-from attractor.cxdb import Snapshots
+from attractor.cxdb import Copies
 from attractor.engine import STEERING, Ending, RunLoop
 from attractor.errors import AttractorError, RecordsLost, RunDirectoryError
 from attractor.graph import Graph
@@ -94,7 +94,7 @@ class Branches:
     workspace: Workspace
     catalog: ModelCatalog | None
     host: Host
-    snapshots: Snapshots | None = None
+    copies: Copies | None = None
 
     def fan_path(self, node_id: str) -> str:
         return f"{self.path}{NESTING}{node_id}" if self.path else node_id
@@ -121,7 +121,7 @@ class Branches:
         graph = self._own_graph(layout) if plan.graph_file else self.graph
         events = EventLog(layout, manifest.run_id, redactor=Redactor(self.host.environment))
         history = read_history(layout) if events.seq else None  # a crash may have come right behind the checkpoint
-        turns = open_branch_journal(manifest, self.owner, events, layout, self.snapshots)
+        turns = open_branch_journal(manifest, self.owner, events, layout, self.copies)
         try:
             if history is None:
                 events.emit(EventName.RUN_STARTED, **started_fields(manifest))

@@ -22,7 +22,7 @@ from attractor.app.peers import AWAY_WAIT_SECONDS, Shipped, settle
 from attractor.app.setup import run_setup
 from attractor.backends import load_catalog
 from attractor.contracts import USAGE_COST, USAGE_TOKENS, FailureClass, RunState, Workspace
-from attractor.cxdb import FINAL_WAIT_SECONDS, Journal, NoJournal, Snapshots
+from attractor.cxdb import FINAL_WAIT_SECONDS, Copies, Journal, NoJournal
 from attractor.engine import Ending, RunLoop
 from attractor.errors import AttractorError
 from attractor.graph import Graph
@@ -69,7 +69,7 @@ class Life:
     workspace: Workspace
     events: EventLog
     turns: Journal | NoJournal
-    snapshots: Snapshots | None
+    copies: Copies | None
     stop: StopRequest
     host: Host
     needs_setup: bool = False
@@ -93,7 +93,7 @@ class Life:
             workspace=self.workspace,
             catalog=catalog,
             host=self.host,
-            snapshots=self.snapshots,
+            copies=self.copies,
         )
         parts = Parts(
             manifest,
@@ -192,7 +192,7 @@ class Life:
         with _noted(losses):
             shipped = shipped.with_branches(self.layout)
         with _noted(losses):
-            shipped = shipped.with_snapshots(self.snapshots, self.layout, patient=ending.status != "canceled")
+            shipped = shipped.with_copies(self.copies, self.layout, patient=ending.status != "canceled")
         return final_of(self.manifest, ending, state, shipped)
 
 
@@ -233,7 +233,7 @@ def final_of(manifest: Manifest, ending: Ending, state: RunState, shipped: Shipp
         cxdb_head_turn_id=shipped.head_turn_id,
         cxdb_pending_turns=shipped.pending,
         cxdb_outage=shipped.outage,
-        cxdb_snapshots_missing=shipped.snapshots_missing,
+        cxdb_files_missing=shipped.files_missing,
         total_tokens=state.context.get(USAGE_TOKENS, 0),
         cost_usd=state.context.get(USAGE_COST, 0.0),
     )

@@ -15,12 +15,12 @@ from attractor.config import Autostart, RunConfig, without_secrets
 from attractor.contracts import EventName
 from attractor.cxdb import (
     FINAL_WAIT_SECONDS,
+    Copies,
     CxdbConnection,
     Head,
     Journal,
     NoJournal,
     RunFacts,
-    Snapshots,
     Watch,
     check_base_url,
     is_complete,
@@ -75,15 +75,15 @@ def reach_cxdb(config: RunConfig, run_id: str) -> CxdbPeer:
         ) from error
 
 
-def open_snapshots(manifest: Manifest) -> Snapshots | None:
-    """What lets the turns of a run and its branches show their commits' files; None where they are not to."""
+def open_copies(manifest: Manifest) -> Copies | None:
+    """What copies the files that the turns of a run and its branches name; None for a run without CXDB."""
     cxdb = manifest.cxdb
-    if cxdb is None or not cxdb.snapshots_max_bytes or not manifest.repo_path:
+    if cxdb is None:
         return None
-    address, tag = cxdb.binary_addr, f"attractor/{manifest.run_id}/snapshots"
-    return Snapshots(
-        lambda: CxdbConnection(address, client_tag=tag), GitTrees(Path(manifest.repo_path)), cxdb.snapshots_max_bytes
-    )
+    address, tag = cxdb.binary_addr, f"attractor/{manifest.run_id}/files"
+    wanted = manifest.repo_path and cxdb.snapshots_max_bytes
+    trees = GitTrees(Path(manifest.repo_path)) if wanted else None
+    return Copies(lambda: CxdbConnection(address, client_tag=tag), trees, cxdb.snapshots_max_bytes)
 
 
 def open_journal(
@@ -91,7 +91,7 @@ def open_journal(
     peer: CxdbPeer | None,
     events: EventLog,
     layout: Layout,
-    snapshots: Snapshots | None,
+    copies: Copies | None,
     *,
     fresh: bool = False,
 ) -> Journal | NoJournal:
@@ -107,7 +107,7 @@ def open_journal(
         manifest_json=_recorded_manifest(manifest),
         run_config_json=_text(layout.run_config),
     )
-    watch = snapshots.watch(cxdb.context_id, layout.snapshots) if snapshots else None
+    watch = copies.watch(cxdb.context_id, layout.copies) if copies else None
     journal = _journal(facts, peer.binary_addr, peer.http_base_url, events, layout, watch)
     journal.attach(peer.connection, fresh=fresh)
     events.listen(journal.take)
@@ -133,7 +133,7 @@ def open_branch_journal(
     owner: Manifest,
     events: EventLog,
     layout: Layout,
-    snapshots: Snapshots | None,
+    copies: Copies | None,
     wait_seconds: float = BRANCH_BEGIN_SECONDS,
 ) -> Journal | NoJournal:
     """The journal of a fan-out's branch: a context forked from that of `owner`, whose fan-out it is.
@@ -156,7 +156,7 @@ def open_branch_journal(
             cxdb = msgspec.structs.replace(cxdb, context_id=context_id)
             note_context(layout, context_id)
     facts = RunFacts(manifest.run_id, cxdb.context_id, "", forked_from=owner.run_id)
-    watch = snapshots.watch(cxdb.context_id, layout.snapshots, inherited) if snapshots else None
+    watch = copies.watch(cxdb.context_id, layout.copies, inherited) if copies else None
     journal = _journal(facts, cxdb.binary_addr, cxdb.http_base_url, events, layout, watch)
     if connection is not None:
         with suppress(CxdbError):
@@ -258,7 +258,7 @@ def _autostart(config: RunConfig, autostart: Autostart, run_id: str, first: Cxdb
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """Where the run's turns are, as its end found them. `outage`: why some are missing; `snapshots_missing`: why some
+    """Where the run's turns are, as its end found them. `outage`: why some are missing; `files_missing`: why some
     do not show their commit's files.
     """
 
@@ -266,31 +266,31 @@ class Shipped:
     head_turn_id: str = ""
     pending: int = 0
     outage: str = ""
-    snapshots_missing: str = ""
+    files_missing: str = ""
 
     def with_branches(self, layout: Layout) -> Shipped:
         """With what CXDB lacks of the run's branches, after another try; a short one where it is away."""
         branches = settle_branches(layout, AWAY_WAIT_SECONDS if self.pending else FINAL_WAIT_SECONDS)
         return replace(self, pending=self.pending + branches.pending, outage=self.outage or branches.outage)
 
-    def with_snapshots(self, snapshots: Snapshots | None, layout: Layout, *, patient: bool = True) -> Shipped:
-        """With what is missing of the files, after a wait within a bound; then `snapshots` is closed."""
-        if snapshots is None:
+    def with_copies(self, copies: Copies | None, layout: Layout, *, patient: bool = True) -> Shipped:
+        """With what is missing of the files, after a wait within a bound; then `copies` is closed."""
+        if copies is None:
             return self
         try:
-            _watch_left_over_branches(snapshots, layout)
+            _watch_left_over_branches(copies, layout)
             wait_seconds = AWAY_WAIT_SECONDS if self.pending else FINAL_WAIT_SECONDS
-            return replace(self, snapshots_missing=snapshots.settle(wait_seconds, patient=patient))
+            return replace(self, files_missing=copies.settle(wait_seconds, patient=patient))
         finally:
-            snapshots.close()
+            copies.close()
 
 
-def _watch_left_over_branches(snapshots: Snapshots, layout: Layout) -> None:
-    """Those of earlier lives that have ended, and whose snapshots have not been seen complete."""
+def _watch_left_over_branches(copies: Copies, layout: Layout) -> None:
+    """Those of earlier lives that have ended, and whose copies have not been seen complete."""
     for _, branch in owned_branches(layout):
         cxdb = read_manifest(branch).cxdb
-        if cxdb is not None and cxdb.context_id and not is_complete(branch.snapshots):
-            snapshots.watch(cxdb.context_id, branch.snapshots)
+        if cxdb is not None and cxdb.context_id and not is_complete(branch.copies):
+            copies.watch(cxdb.context_id, branch.copies)
 
 
 def note_unshipped(layout: Layout, shipped: Shipped) -> None:

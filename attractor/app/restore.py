@@ -2,8 +2,8 @@
 
 The turns of its context hold every event as it was written, and with them the graph, the manifest, the configuration
 and each step of the checkpoint. So its folder can be made again up to the last event that CXDB has got; its files come
-from the branch, as at any resume. What CXDB never had (stages' own files, open questions, sessions of agents, folders
-of branches) does not come back.
+from the branch, as at any resume. Of stages' own files those come back that say more than events do. What CXDB never
+had (open questions, sessions of agents, folders of branches) does not.
 """
 
 from __future__ import annotations
@@ -300,16 +300,15 @@ def _set_aside(manifest: Manifest, events: Sequence[Event], state: RunState) -> 
 
 
 def _write_artifacts(layout: Layout, record: _Record, binary_addr: str) -> list[str]:
-    """Values that are too large for the context, from their blobs; the ids of those that CXDB has not got."""
+    """Large values, and stages' files, from their blobs; which of them CXDB has not got."""
     old = Path(record.manifest.logs_root)
     missing = []
-    for event in record.events:
-        if event["event"] != EventName.ARTIFACT_STORED:
-            continue
+    told = [event for event in record.events if event["event"] == EventName.ARTIFACT_STORED]
+    for event in {event["path"]: event for event in told}.values():  # what an earlier attempt had there is gone
         path = Path(event["path"])
         content = _blob(event.get("blake3", ""), binary_addr)
         if content is None or not path.is_relative_to(old) or ".." in path.parts:
-            missing.append(str(event["artifact_id"]))
+            missing.append(str(event.get("artifact_id") or f"{event['node_id']}/{event['name']}"))
             continue
         place = layout.root / path.relative_to(old)
         make_directory(place.parent)
@@ -331,8 +330,8 @@ def _blob(content_hash: str, binary_addr: str) -> bytes | None:
 
 
 def _notes(record: _Record, manifest: Manifest, missing: Sequence[str]) -> tuple[str, ...]:
-    notes = ["stages' own files (logs, prompts, answers) are not in CXDB and do not come back"]
-    notes += [f"artifact {name} is not in CXDB and does not come back" for name in missing]
+    notes = ["of stages' own files only the last attempt's come back, and those that events hold whole do not"]
+    notes += [f"{name} is not in CXDB and does not come back" for name in missing]
     if record.cut:
         notes.append(f"{record.cut} events behind a gap were left out: what they tell is done again")
     if any(REMOVED in command for command in manifest.policy.setup_commands):

@@ -19,7 +19,7 @@ from attractor.app.history import History, read_history, started_fields, tell_re
 from attractor.app.inspect import checkpointed_commit, newest_root, refuse_branch
 from attractor.app.interviews import choose_interviewer
 from attractor.app.life import LEFTOVER_GRACE_SECONDS, Life, RunResult, final_of
-from attractor.app.peers import open_journal, open_snapshots
+from attractor.app.peers import open_copies, open_journal
 from attractor.app.request import runnable_graph
 from attractor.app.setup import forget_setup
 from attractor.app.shipping import reach_again, ship_pending, ship_rest
@@ -194,8 +194,8 @@ def _revive(
     on_events(events)
     if state.restart_count:
         events.mirror_into(current)
-    snapshots = open_snapshots(manifest)
-    turns = open_journal(manifest, peer, events, layout, snapshots)
+    copies = open_copies(manifest)
+    turns = open_journal(manifest, peer, events, layout, copies)
     if events.seq == 0:  # killed before its first event: its history begins here
         events.emit(EventName.RUN_STARTED, **started_fields(manifest))
     tell_resumed(events, state, current, history, final)
@@ -208,7 +208,7 @@ def _revive(
         workspace,
         events,
         turns,
-        snapshots,
+        copies,
         stop,
         host,
         needs_setup=True,

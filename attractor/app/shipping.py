@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from attractor.app.inspect import newest_root, refuse_branch
-from attractor.app.peers import CxdbPeer, Shipped, connect_cxdb, open_journal, open_snapshots, settle
+from attractor.app.peers import CxdbPeer, Shipped, connect_cxdb, open_copies, open_journal, settle
 from attractor.cxdb import CxdbConnection, Origin, RunFacts, StoredTurn, origin_of, turns_of
 from attractor.errors import CxdbError, CxdbOutcomeUnknown, CxdbUnreachable, UsageError
 from attractor.rundir import (
@@ -49,9 +49,9 @@ def ship_rest(layout: Layout, manifest: Manifest) -> Shipped:
     """Ship what CXDB lacks of a run that has ended; where it cannot be reached, all of it counts as lacking."""
     events = EventLog(layout, manifest.run_id)
     try:
-        snapshots = open_snapshots(manifest)
-        shipped = settle(open_journal(manifest, reach_again(manifest), events, layout, snapshots))
-        return shipped.with_branches(layout).with_snapshots(snapshots, layout)
+        copies = open_copies(manifest)
+        shipped = settle(open_journal(manifest, reach_again(manifest), events, layout, copies))
+        return shipped.with_branches(layout).with_copies(copies, layout)
     except CxdbError as error:
         context_id = manifest.cxdb.context_id if manifest.cxdb else ""
         facts = RunFacts(manifest.run_id, context_id, "")
@@ -63,7 +63,7 @@ def ship_rest(layout: Layout, manifest: Manifest) -> Shipped:
 
 def ship_pending(layout: Layout, manifest: Manifest, final: Final) -> Final:
     """Try again to ship what final.json says is missing; the final.json there is now."""
-    if manifest.cxdb is None or not (final.cxdb_pending_turns or final.cxdb_snapshots_missing):
+    if manifest.cxdb is None or not (final.cxdb_pending_turns or final.cxdb_files_missing):
         return final
     shipped = ship_rest(layout, manifest)
     if shipped.pending > final.cxdb_pending_turns or (shipped.pending and shipped.pending == final.cxdb_pending_turns):
@@ -74,7 +74,7 @@ def ship_pending(layout: Layout, manifest: Manifest, final: Final) -> Final:
         cxdb_head_turn_id=shipped.head_turn_id,
         cxdb_pending_turns=shipped.pending,
         cxdb_outage=shipped.outage,
-        cxdb_snapshots_missing=shipped.snapshots_missing,
+        cxdb_files_missing=shipped.files_missing,
     )
     current = newest_root(layout)
     write_final([layout] if current == layout else [layout, current], final)
@@ -83,12 +83,12 @@ def ship_pending(layout: Layout, manifest: Manifest, final: Final) -> Final:
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """`pending`: turns CXDB lacks still; `outage`: why, '' for none. `snapshots_missing`: as in final.json."""
+    """`pending`: turns CXDB lacks still; `outage`: why, '' for none. `files_missing`: as in final.json."""
 
     context_id: str
     pending: int
     outage: str
-    snapshots_missing: str
+    files_missing: str
 
 
 def flush_run(logs_root: Path) -> Flushed:
@@ -102,10 +102,10 @@ def flush_run(logs_root: Path) -> Flushed:
         final = read_final(layout, manifest.run_id)
         if final is not None:
             final = ship_pending(layout, manifest, final)
-            missing = final.cxdb_snapshots_missing
+            missing = final.cxdb_files_missing
             return Flushed(final.cxdb_context_id, final.cxdb_pending_turns, final.cxdb_outage, missing)
         shipped = ship_rest(layout, manifest)  # of a crashed run, as far as it has come
-        return Flushed(shipped.context_id, shipped.pending, shipped.outage, shipped.snapshots_missing)
+        return Flushed(shipped.context_id, shipped.pending, shipped.outage, shipped.files_missing)
     finally:
         lock.release()
 

@@ -13,7 +13,7 @@ from attractor.app.assembly import Host, initial_context
 from attractor.app.history import started_fields
 from attractor.app.interviews import choose_interviewer
 from attractor.app.life import Life, RunResult
-from attractor.app.peers import CxdbPeer, open_journal, open_snapshots
+from attractor.app.peers import CxdbPeer, open_copies, open_journal
 from attractor.app.preflight import Preflight, pass_preflight, probe_models, write_report
 from attractor.app.request import Plan, check_unused
 from attractor.contracts import (
@@ -111,8 +111,8 @@ def _initialize(
     observe("first_checkpoint")
     events = EventLog(layout, plan.run_id, redactor=Redactor(environment))
     on_events(events)
-    snapshots = open_snapshots(manifest)
-    turns = open_journal(manifest, peer, events, layout, snapshots, fresh=True)
+    copies = open_copies(manifest)
+    turns = open_journal(manifest, peer, events, layout, copies, fresh=True)
     asked = choose_interviewer(layout, interviewer, manifest.policy, plan.extensions)
     events.emit(EventName.RUN_STARTED, **started_fields(manifest))
     events.emit(EventName.PREFLIGHT_PASSED, checks=len(preflight.checks))
@@ -124,7 +124,7 @@ def _initialize(
         workspace,
         events,
         turns,
-        snapshots,
+        copies,
         stop,
         Host(environment, observe, asked, plan.extensions, Spend()),
         needs_setup=True,

@@ -105,9 +105,9 @@ def flush(logs_root: str | None, latest: bool) -> int:
     click.echo(f"pending_turns={flushed.pending}")
     if flushed.outage and flushed.pending:
         click.echo(f"outage={flushed.outage}")
-    if flushed.snapshots_missing:
-        click.echo(f"snapshots_missing={flushed.snapshots_missing}")
-    return 1 if flushed.pending or flushed.snapshots_missing else 0
+    if flushed.files_missing:
+        click.echo(f"files_missing={flushed.files_missing}")
+    return 1 if flushed.pending or flushed.files_missing else 0
 
 
 def _facts(context: RecordedContext) -> dict[str, Any]:

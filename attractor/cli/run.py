@@ -310,8 +310,8 @@ def _report(result: RunResult, stop: StopRequest, *, as_json: bool) -> int:
         say(f"run {result.run_id} has already finished with success; nothing was run")
     if final.cxdb_pending_turns:
         say(f"CXDB lacks {final.cxdb_pending_turns} turns of this run: it could not be reached")
-    if final.cxdb_snapshots_missing:
-        say(f"CXDB does not show the files of all commits: {final.cxdb_snapshots_missing}")
+    if final.cxdb_files_missing:
+        say(f"CXDB does not show the files of all commits: {final.cxdb_files_missing}")
     if final.status != "success":
         _explain(result)
     if result.unwritten:

@@ -2,21 +2,21 @@
 
 from attractor.cxdb.bundle import registry_bundle
 from attractor.cxdb.connection import CxdbConnection, split_address
+from attractor.cxdb.copies import Copies, Watch, is_complete
 from attractor.cxdb.frames import Head, StoredTurn
 from attractor.cxdb.journal import FINAL_WAIT_SECONDS, Journal, NoJournal
 from attractor.cxdb.registry import check_base_url, newest_contexts, publish_bundle
-from attractor.cxdb.snapshots import Snapshots, Watch, is_complete
 from attractor.cxdb.turns import Origin, RunFacts, Turn, described, line_of, origin_of, turns_of
 
 __all__ = [
     "FINAL_WAIT_SECONDS",
+    "Copies",
     "CxdbConnection",
     "Head",
     "Journal",
     "NoJournal",
     "Origin",
     "RunFacts",
-    "Snapshots",
     "StoredTurn",
     "Turn",
     "Watch",

@@ -126,11 +126,17 @@ class CxdbConnection:
         for a frame comes as the blobs that payloads are stored as.
         """
         deadline = time.monotonic() + timeout_seconds
-        if False and limit > FEW_TURNS:
-            turns = self._last_turns(context_id, limit, deadline, with_payload=False)
+        if limit > FEW_TURNS:
+            turns = self.last_turn_facts(context_id, limit, timeout_seconds)
             if sum(turn.size for turn in turns) > TURNS_BYTES:
                 return self._with_payloads(turns, deadline)
         return self._last_turns(context_id, limit, deadline, with_payload=True)
+
+    def last_turn_facts(
+        self, context_id: int, limit: int, timeout_seconds: float = REPLY_TIMEOUT_SECONDS
+    ) -> list[StoredTurn]:
+        """The same without payloads."""
+        return self._last_turns(context_id, limit, time.monotonic() + timeout_seconds, with_payload=False)
 
     def _last_turns(self, context_id: int, limit: int, deadline: float, *, with_payload: bool) -> list[StoredTurn]:
         request = frames.get_last(context_id, limit, with_payload=with_payload)

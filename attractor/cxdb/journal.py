@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.cxdb.blobs import blob_of
 from attractor.cxdb.connection import REPLY_TIMEOUT_SECONDS, CxdbConnection
 from attractor.cxdb.turns import NOTHING, Event, Origin, RunFacts, Turn, origin_of, turns_of
 from attractor.errors import CxdbError, CxdbOutcomeUnknown
@@ -288,8 +287,6 @@ class Journal:
     def _append(self, connection: CxdbConnection, event: Event) -> None:
         for turn in turns_of(event, self._facts):
             if turn.origin > self._queued:
-                if (blob := blob_of(event)) is not None:  # before the turn that names it
-                    connection.put_blob(blob.content_hash, blob.file, blob.size)
                 self._queue(connection, turn)
 
     def _queue(self, connection: CxdbConnection, turn: Turn) -> None:

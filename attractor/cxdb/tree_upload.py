@@ -1,4 +1,4 @@
-"""Copying committed trees into CXDB, each file and folder once.
+"""Copying committed trees into CXDB, and letting turns show them.
 
 Folders go in behind what they hold. So a server that has a folder has all of it: what is asked about is the top of a
 large tree, not each of its files, and a run that begins where another one began sends nothing.
@@ -6,9 +6,7 @@ large tree, not each of its files, and a run that begins where another one began
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -16,15 +14,14 @@ from typing import Final
 from blake3 import blake3
 
 from attractor.contracts import EntryKind, SourceEntry, TreeSource
-from attractor.cxdb.connection import MAX_BLOB_BYTES, CxdbConnection
+from attractor.cxdb.connection import MAX_BLOB_BYTES
 from attractor.cxdb.fs_trees import encode_entry, encode_tree
-from attractor.errors import CxdbOutcomeUnknown, WorkspaceError
+from attractor.cxdb.upload import Upload
+from attractor.errors import WorkspaceError
 
-BATCH_BYTES = 1 << 20
-BATCH_BLOBS = 64
 # Asking for a tree that is not there costs a connection: only where much may be spared, and not without end.
-WORTH_ASKING = 16
-MOST_ASKED_IN_VAIN = 24
+WORTH_ASKING: Final = 16
+MOST_ASKED_IN_VAIN: Final = 24
 NOTICE: Final = "SNAPSHOT-LEFT-OUT.txt"
 _EMPTY_TREE: Final = encode_tree(())
 
@@ -43,51 +40,17 @@ class _Known:
 
 
 class TreeUpload:
-    """Knows what it has hashed and, for the connection it has, what the server holds. Used by one thread.
+    """Remembers what it has hashed. Used by one thread, that of `upload`."""
 
-    `connect()` makes a connection that is this object's from then on; `progress()` is called when something has been
-    taken in by the server.
-    """
-
-    def __init__(
-        self,
-        source: TreeSource,
-        max_bytes: int,
-        connect: Callable[[], CxdbConnection],
-        progress: Callable[[], object] = lambda: None,
-    ) -> None:
+    def __init__(self, upload: Upload, source: TreeSource, max_bytes: int) -> None:
+        """`max_bytes`: of all files of a tree together."""
+        self._upload = upload
         self._source = source
         self._max_bytes = max_bytes
-        self._connect = connect
-        self._progress = progress
-        self._connection: CxdbConnection | None = None
         self._files: dict[str, bytes] = {}
         self._sizes: dict[str, int] = {}
         self._entries: dict[SourceEntry, bytes] = {}
         self._trees: dict[str, _Known] = {}
-        self._held: set[bytes] = set()  # by the server, as far as this connection has told
-        self._witness = b""  # the newest tree among them
-        self._batch_bytes = 0
-
-    @property
-    def connection(self) -> CxdbConnection:
-        """The one in use; a new one where there is none. Raises CxdbUnreachable."""
-        if self._connection is None:
-            self._held.clear()  # it may be another server by now, or one that has forgotten all
-            self._witness = b""
-            self._connection = self._connect()
-        return self._connection
-
-    def disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def abort(self) -> None:
-        """From another thread: end what is being waited for."""
-        connection = self._connection
-        if connection is not None:
-            connection.abort()
 
     def show(self, turn_id: int, commit_sha: str) -> str:
         """Let a stored turn show a commit's tree, which is copied where it is not there yet; done with the next `sync`.
@@ -101,25 +64,17 @@ class TreeUpload:
             self._put_tree(tree_id)
         except (_LeftOut, WorkspaceError) as error:
             reason = f"commit {commit_sha[:12]}: {error}"
-            self.connection.attach_fs(turn_id, self._put_notice(f"left out: {reason}\n"))
+            self._upload.connection.attach_fs(turn_id, self._put_notice(f"left out: {reason}\n"))
             return reason
-        self.connection.attach_fs(turn_id, root)
+        self._upload.connection.attach_fs(turn_id, root)
         return ""
-
-    def sync(self) -> None:
-        """Wait until the server has answered all; what it has not answered is sent again, on another connection."""
-        self._batch_bytes = 0
-        connection = self.connection
-        while connection.outstanding:
-            connection.await_answer()
-            self._progress()
 
     def _put_notice(self, text: str) -> bytes:
         content = text.encode()
         content_hash = blake3(content).digest()
         tree = encode_tree([encode_entry(NOTICE, EntryKind.FILE, 0o644, len(content), content_hash)])
-        self._put(content_hash, lambda: content)
-        self._put(root := blake3(tree).digest(), lambda: tree)
+        self._upload.put(content_hash, lambda: content)
+        self._upload.put(root := blake3(tree).digest(), lambda: tree)
         return root
 
     # --- what a tree is ---
@@ -174,7 +129,7 @@ class TreeUpload:
             if size > MAX_BLOB_BYTES:
                 raise _LeftOut(f"{entry.name} has {size} bytes, and CXDB takes none of over {MAX_BLOB_BYTES}")
             known = self._files[entry.object_id] = blake3(self._source.content(entry.object_id)).digest()
-            time.sleep(0)  # stages do not wait for this thread any longer than for one file
+            time.sleep(0)  # as in `Upload.put_blob`
         return known
 
     # --- what the server lacks ---
@@ -185,11 +140,11 @@ class TreeUpload:
         while todo:
             current, entered = todo.pop()
             known = self._trees[current]
-            if known.content_hash in self._held:
+            if self._upload.has_put(known.content_hash):
                 continue
             if not entered:
                 if known.objects >= WORTH_ASKING and asked_in_vain < MOST_ASKED_IN_VAIN:
-                    if self._holds(known.content_hash):
+                    if self._upload.holds(known.content_hash):
                         continue
                     asked_in_vain += 1
                 todo.append((current, True))
@@ -197,49 +152,12 @@ class TreeUpload:
                 continue
             self._put_folder(current, known)
 
-    def _holds(self, content_hash: bytes) -> bool:
-        """Whether the server has a tree. One that has not ends the connection."""
-        self.sync()
-        if not self._has(content_hash):
-            held, witness = set(self._held), self._witness
-            self.disconnect()
-            # What was put before stays known, unless this is a server that has been started again and forgotten it.
-            if witness and self._has(witness):
-                self._held, self._witness = held, witness
-            elif witness:
-                self.disconnect()
-            return False
-        self._held.add(content_hash)
-        return True
-
-    def _has(self, content_hash: bytes) -> bool:
-        connection = self.connection
-        try:
-            connection.get_blob(content_hash)
-        except CxdbOutcomeUnknown:
-            if not connection.ended_by_peer:
-                raise
-            return False
-        return True
-
     def _put_folder(self, tree_id: str, known: _Known) -> None:
         entries = self._source.entries(tree_id)
         for entry in entries:
             if not _is_tree(entry):
-                self._put(self._hash_of(entry), partial(_content, self._source, entry))
-        self._put(known.content_hash, lambda: encode_tree(map(self._entry, entries)))
-        self._witness = known.content_hash
-
-    def _put(self, content_hash: bytes, content: Callable[[], bytes]) -> None:
-        if content_hash in self._held:
-            return
-        data = content()
-        self.connection.put_blob(content_hash, io.BytesIO(data), len(data))
-        self._held.add(content_hash)
-        self._batch_bytes += len(data)
-        if self._batch_bytes > BATCH_BYTES or self.connection.outstanding >= BATCH_BLOBS:
-            self.sync()
-        time.sleep(0)
+                self._upload.put(self._hash_of(entry), partial(_content, self._source, entry))
+        self._upload.put(known.content_hash, lambda: encode_tree(map(self._entry, entries)), small=True)
 
 
 def _is_tree(entry: SourceEntry) -> bool:

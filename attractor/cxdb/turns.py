@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -244,10 +245,20 @@ def _interview_completed(event: Event, facts: RunFacts) -> list[tuple[str, _Fiel
     return [("InterviewCompleted", _common(event) | copied | answer | by)]
 
 
+_MIME: Final = {
+    ".json": "application/json",
+    ".ndjson": "application/x-ndjson",
+    ".md": "text/markdown",
+    ".txt": "text/plain",
+    ".log": "text/plain",
+}
+
+
 def _artifact(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
-    known = {"run_id": event["run_id"], "node_id": event["node_id"], "name": event["name"], "mime": "application/json"}
+    mime = _MIME.get(Path(event["path"]).suffix, "application/octet-stream")
+    known = {"run_id": event["run_id"], "node_id": event["node_id"], "name": event["name"], "mime": mime}
     stored = {
-        "content_hash": event.get("blake3", event["sha256"]),
+        "content_hash": event.get("blake3") or event["sha256"],  # an older run's has only this
         "bytes_len": event["size_bytes"],
         "local_path": event["path"],
     }

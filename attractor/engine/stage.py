@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,15 @@ from attractor.engine.retry import retry_policy
 from attractor.errors import RecordsLost, RunDirectoryError
 from attractor.graph import Edge, Graph, Node
 from attractor.processes import STAGE_TOKEN_VARIABLE
-from attractor.rundir import ArtifactStore, Layout, artifact_id_of, check_own_directory, encode_json, write_atomic
+from attractor.rundir import (
+    ArtifactStore,
+    Layout,
+    artifact_id_of,
+    check_own_directory,
+    encode_json,
+    open_regular,
+    write_atomic,
+)
 
 # Pass-through nodes repeat nothing by being retried; a fan-out's branches have retries of their own.
 SINGLE_ATTEMPT_HANDLERS = frozenset({"start", "exit", "conditional", "parallel"})
@@ -39,6 +48,9 @@ EVENT_OUTPUT_CHARACTERS = 400
 LARGE_VALUE_BYTES = 100_000  # spec 5.5: what is larger does not belong in the context
 # What a manager tells a stage of its child (spec 4.11); it stays for the next attempt.
 STEERING = "steering.md"
+STATUS_FILE = "status.json"
+CHUNK_BYTES = 1 << 20
+MAX_KEPT_BYTES = 60 << 20  # of a stage's file: CXDB takes no more than 64 MiB at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +215,7 @@ class StageRunner:
             **self.environment,
             "ATTRACTOR_NODE_ID": node.id,
             "ATTRACTOR_STAGE_DIR": str(stage_dir),
-            "ATTRACTOR_STATUS_FILE": str(stage_dir / "status.json"),
+            "ATTRACTOR_STATUS_FILE": str(stage_dir / STATUS_FILE),
             "ATTRACTOR_ATTEMPT": str(attempt),
             STAGE_TOKEN_VARIABLE: f"{self.token}-{sequence}-{attempt}",
         }
@@ -216,8 +228,10 @@ class StageRunner:
     def _record(
         self, node: Node, outcome: Outcome, layout: Layout, attempt: int, visit: int, *, will_retry: bool
     ) -> None:
-        status_path = layout.stage(node.id) / "status.json"
-        write_atomic(status_path, encode_json(outcome.to_json()) + b"\n", durable=False)
+        stage_dir = layout.stage(node.id)
+        write_atomic(stage_dir / STATUS_FILE, encode_json(outcome.to_json()) + b"\n", durable=False)
+        for file in stage_files(stage_dir):
+            self.events.emit(EventName.ARTIFACT_STORED, node_id=node.id, attempt=attempt, **file)
         output = outcome.context_updates.get("tool.output")
         self.events.emit(
             EventName.STAGE_ATTEMPT_END,
@@ -241,6 +255,31 @@ class StageRunner:
         """An event of a handler's own, shipped at once: a stage may run for hours."""
         self.events.emit(event, **fields)
         self.turns.flush()
+
+
+def stage_files(stage_dir: Path) -> Iterator[dict[str, Any]]:
+    """What an attempt has left that says more than its events do: name, size and hash of each file, and where it is.
+
+    One that is too large to be kept elsewhere is passed over, and so is what cannot be read.
+    """
+    with suppress(OSError), os.scandir(stage_dir) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            size = entry.stat(follow_symlinks=False).st_size if entry.is_file(follow_symlinks=False) else 0
+            if entry.name != STATUS_FILE and EVENT_OUTPUT_CHARACTERS < size <= MAX_KEPT_BYTES:
+                size, digest = _measured(Path(entry.path))
+                yield {"name": entry.name, "size_bytes": size, "blake3": digest, "path": entry.path}
+
+
+def _measured(path: Path) -> tuple[int, str]:
+    """Size and hash at this moment: something that the stage has left behind may still be writing. Raises OSError."""
+    from blake3 import blake3  # CXDB's name for the content; most stages leave nothing large
+
+    size, digest = 0, blake3()
+    with open_regular(path, follow=False) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            size += len(chunk)
+            digest.update(chunk)
+    return size, digest.hexdigest()
 
 
 def _checked(outcome: object) -> Outcome:

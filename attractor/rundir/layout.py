@@ -101,9 +101,9 @@ class Layout:
         return self.root / "cxdb_pending.json"
 
     @property
-    def snapshots(self) -> Path:
-        """Up to which turn the snapshots of this run's, or branch's, CXDB context are there."""
-        return self.root / "cxdb_snapshots.json"
+    def copies(self) -> Path:
+        """Up to which turn the copies of this run's, or branch's, CXDB context are there."""
+        return self.root / "cxdb_files.json"
 
     def branch(self, fan: str, pass_name: str, child: str) -> Layout:
         """The folder of one branch of a fan-out: a run directory of its own."""

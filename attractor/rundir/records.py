@@ -65,7 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Final(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended. `status` is success, fail or canceled. `cxdb_snapshots_missing`: why CXDB has not got the files
+    """How a run ended. `status` is success, fail or canceled. `cxdb_files_missing`: why CXDB has not got the files
     of each commit; '' where it has, or was not to have them.
     """
 
@@ -81,7 +81,7 @@ class Final(msgspec.Struct, frozen=True, kw_only=True):
     cxdb_head_turn_id: str = ""
     cxdb_pending_turns: int = 0
     cxdb_outage: str = ""
-    cxdb_snapshots_missing: str = ""
+    cxdb_files_missing: str = ""
     total_tokens: int = 0
     cost_usd: float = 0.0
 

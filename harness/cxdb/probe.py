@@ -12,9 +12,9 @@ from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from harness.cxdb.frames import HEADER_BYTES, MessageType, encode_frame
-from harness.cxdb.requests import CreateContext, GetHead, Hello
+from harness.cxdb.requests import CreateContext, GetBlob, GetHead, Hello
 
-__all__ = ["health_problem", "hello_problem", "knows_context", "new_context", "split_address"]
+__all__ = ["health_problem", "hello_problem", "holds_blob", "knows_context", "new_context", "split_address"]
 
 _REQUEST_ID = 1
 _CLIENT_TAG = "harness-probe"
@@ -82,7 +82,15 @@ def knows_context(address: str, context_id: int, seconds: float) -> bool:
     return answer[:8] == context_id.to_bytes(8, "little")
 
 
-def _asked(connection: socket.socket, request: Hello | CreateContext | GetHead) -> tuple[bytes, bytes]:
+def holds_blob(address: str, content_hash: bytes, seconds: float) -> bool:
+    """Whether a blob is stored; a server says no by closing the connection."""
+    with socket.create_connection(split_address(address), seconds) as connection:
+        _asked(connection, Hello(client_tag=_CLIENT_TAG))
+        header, _ = _asked(connection, GetBlob(content_hash))
+    return int.from_bytes(header[4:6], "little") == MessageType.GET_BLOB
+
+
+def _asked(connection: socket.socket, request: Hello | CreateContext | GetHead | GetBlob) -> tuple[bytes, bytes]:
     """(header, payload) of the answer, as much as comes before the peer closes."""
     connection.sendall(encode_frame(request.type, _REQUEST_ID, request.encode()))
     header = _received(connection, HEADER_BYTES)

@@ -2,7 +2,7 @@
 
 from harness.engines.attractor import (
     EVENT_NAMES,
-    SNAPSHOTS_MISSING,
+    FILES_MISSING,
     TERMINAL_EVENTS,
     TURN_TYPES,
     default_engine,
@@ -12,7 +12,7 @@ from harness.engines.description import Engine, LaunchRequest, TurnRule
 
 __all__ = [
     "EVENT_NAMES",
-    "SNAPSHOTS_MISSING",
+    "FILES_MISSING",
     "TERMINAL_EVENTS",
     "TURN_TYPES",
     "Engine",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.engines.description import Engine, TurnRule
 
-__all__ = ["EVENT_NAMES", "SNAPSHOTS_MISSING", "TERMINAL_EVENTS", "TURN_TYPES", "default_engine", "named_engine"]
+__all__ = ["EVENT_NAMES", "FILES_MISSING", "TERMINAL_EVENTS", "TURN_TYPES", "default_engine", "named_engine"]
 
 # Terminal event -> the status final.json must have.
 TERMINAL_EVENTS = {"run_completed": "success", "run_failed": "fail", "run_canceled": "canceled"}
@@ -58,7 +58,7 @@ EVENT_NAMES = frozenset(
     }
 )
 
-SNAPSHOTS_MISSING = "cxdb_snapshots_missing"  # in final.json: why CXDB has not got the files of each commit
+FILES_MISSING = "cxdb_files_missing"  # in final.json: why CXDB has not got the files of each commit
 
 TURN_TYPES = (
     TurnRule("RunStarted", ("run_started",)),

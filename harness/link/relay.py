@@ -294,7 +294,7 @@ class Relay:
 
 
 def _meter(way: Way, number: int, cut: Cut | None, is_binary: bool) -> Meter:
-    if cut is None or not is_binary or cut.way is not way or number > cut.times:
+    if cut is None or not is_binary or cut.way is not way or number not in range(cut.first, cut.first + cut.times):
         return Meter(framed=is_binary)
     return Meter(stop_after=cut.count, unit=cut.unit)
 

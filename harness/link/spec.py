@@ -23,12 +23,13 @@ class Unit(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cut:
-    """The first `times` connections to the binary port end exactly behind the `count`-th frame or byte of that way."""
+    """`times` connections to the binary port, from the `first` on, end behind the `count`-th frame or byte of one way."""
 
     way: Way
     count: int
     unit: Unit = Unit.FRAMES
     times: int = 1
+    first: int = 1
 
     def __str__(self) -> str:
         unit = "" if self.unit is Unit.FRAMES else "byte "

@@ -40,6 +40,7 @@ def test_show_counts_turns_by_type(ran: Ran) -> None:
     of_run, *branches = json.loads(call("show", "--json", "--logs-root", ran.root).output)
     assert of_run["context_id"] == ran.json("final.json")["cxdb_context_id"]
     assert of_run["types"] == {
+        "Artifact": 1,  # parallel_results.json
         "CheckpointSaved": 4,
         "Event": 11,
         "GitCheckpoint": 4,

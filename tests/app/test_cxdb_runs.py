@@ -267,17 +267,16 @@ def wrongly_shown(ran: Ran, repo: Path, server: EmbeddedCxdb) -> list[str]:
 
 def test_each_commit_of_a_run_and_its_branches_shows_its_files(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
     ran = run(repo, AB, config=config, use_cxdb=True)
-    assert ran.json("final.json")["cxdb_snapshots_missing"] == ""
+    assert ran.json("final.json")["cxdb_files_missing"] == ""
     assert wrongly_shown(ran, repo, server) == []
     for folder in (ran.root, *ran.root.glob("parallel.d/fan/1/*")):
-        assert json.loads((folder / "cxdb_snapshots.json").read_text())["complete"] is True
+        assert json.loads((folder / "cxdb_files.json").read_text())["complete"] is True
 
 
 def test_a_run_that_is_to_do_without_keeps_its_files_to_itself(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
     config.write_text(config.read_text().replace("}", ", snapshots: {enabled: false}}"))
     ran = run(repo, WRITES, config=config, use_cxdb=True)
-    assert ran.json("final.json")["cxdb_snapshots_missing"] == ""
-    assert not (ran.root / "cxdb_snapshots.json").exists()
+    assert ran.json("final.json")["cxdb_files_missing"] == ""
     with pytest.raises(CxdbRefused, match="no fs snapshot"):
         read_folder(server.http_base_url, int(ran.json("final.json")["cxdb_head_turn_id"]), "")
 
@@ -290,22 +289,22 @@ def test_files_that_are_missing_at_the_end_are_told_and_follow(
     assert ran.status == "success"
     before = ran.json("final.json")
     assert before["cxdb_pending_turns"] == 0
-    assert "CXDB takes none of over 1" in before["cxdb_snapshots_missing"]
+    assert "CXDB takes none of over 1" in before["cxdb_files_missing"]
     flushed = CliRunner().invoke(attractor, ["cxdb", "flush", "--logs-root", str(ran.root)], standalone_mode=False)
     assert flushed.return_value == 1
-    assert f"snapshots_missing={before['cxdb_snapshots_missing']}" in flushed.output
+    assert f"files_missing={before['cxdb_files_missing']}" in flushed.output
     monkeypatch.undo()
     assert resume(ran.root).result.already_finished
-    assert ran.json("final.json") == before | {"cxdb_snapshots_missing": ""}
+    assert ran.json("final.json") == before | {"cxdb_files_missing": ""}
     assert wrongly_shown(ran, repo, server) == []
 
 
 def test_a_branch_of_a_dead_life_gets_its_files_too(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
     ran = run(repo, AB, config=config, use_cxdb=True)
     # As if the engine had been killed between the branch's end and the run's: nobody has seen to its files.
-    (place,) = ran.root.glob("parallel.d/fan/1/a/cxdb_snapshots.json")
+    (place,) = ran.root.glob("parallel.d/fan/1/a/cxdb_files.json")
     place.unlink()
-    (ran.root / "final.json").write_text(json.dumps(ran.json("final.json") | {"cxdb_snapshots_missing": "killed"}))
+    (ran.root / "final.json").write_text(json.dumps(ran.json("final.json") | {"cxdb_files_missing": "killed"}))
     assert resume(ran.root).result.already_finished
     assert json.loads(place.read_text())["complete"] is True
-    assert ran.json("final.json")["cxdb_snapshots_missing"] == ""
+    assert ran.json("final.json")["cxdb_files_missing"] == ""

@@ -232,3 +232,18 @@ def test_a_setup_command_with_a_secret_stays_without_it(repo: Path, server: Embe
         http_base_url=server.http_base_url,
     )
     assert any("setup command had a secret" in note for note in restored.notes)
+
+
+def test_the_last_attempt_s_logs_come_back(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    refused = "{ echo 'connection refused' >&2; exit 1; }"
+    body = (
+        f'a [max_retries=1, tool_command="seq 1 $((500 * ATTRACTOR_ATTEMPT)); test $ATTRACTOR_ATTEMPT = 2 || {refused}"] '
+        'b [tool_command="echo brief; test -e ../../go"] start -> a -> b -> exit'
+    )
+    lost(run(repo, body, config=config, use_cxdb=True))
+    kept = repo.parent / "kept"
+    assert json.loads((kept / "final.json").read_text())["cxdb_files_missing"] == ""
+    assert (kept / "a/attempts/1/stdout.log").stat().st_size < (kept / "a/stdout.log").stat().st_size
+    root = back(server, repo)
+    assert (root / "a/stdout.log").read_bytes() == (kept / "a/stdout.log").read_bytes()
+    assert not (root / "b").exists(), "what it printed is in its events"

@@ -1,6 +1,7 @@
 """Files as blobs: streamed between turns, stored once under their hash, and only while they are what they were."""
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,22 +80,43 @@ def test_a_blob_that_nobody_knows_ends_the_connection(connection: CxdbConnection
     assert connection.ended_by_peer
 
 
-def told(path: Path, **fields: Any) -> dict[str, Any]:
-    return {"event": "artifact_stored", "path": str(path), "blake3": blake3(b"it").hexdigest()} | fields
+def named(path: Path, **fields: Any) -> dict[str, Any]:
+    return {"content_hash": blake3(b"it").hexdigest(), "bytes_len": 2, "local_path": str(path)} | fields
 
 
-def test_only_what_the_event_says_is_sent(tmp_path: Path) -> None:
-    path = tmp_path / "artifact.json"
-    assert blob_of(told(path)) is None, "it is gone"
+def test_only_what_the_turn_says_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "stdout.log"
+    assert blob_of(named(path)) is None, "it is gone"
     path.write_bytes(b"it")
-    found = blob_of(told(path))
+    found = blob_of(named(path))
     assert found is not None
     with found.file as file:
         assert (found.content_hash, found.size, file.read()) == (blake3(b"it").digest(), 2, b"it")
-    path.write_bytes(b"another")
-    assert blob_of(told(path)) is None
-    assert blob_of(told(path, event="checkpoint_saved")) is None
-    assert blob_of({"event": "artifact_stored", "path": str(path)}) is None, "an older run's"
+    assert blob_of(named(path, content_hash="sha256, of an older run")) is None
+    path.write_bytes(b"at")
+    assert blob_of(named(path)) is None
+    path.write_bytes(b"it, and more")
+    assert blob_of(named(path)) is None
+
+
+def test_what_the_next_attempt_has_put_aside_is_found_there(tmp_path: Path) -> None:
+    path = tmp_path / "stdout.log"
+    path.write_bytes(b"at")
+    for number, content in enumerate((b"no", b"it"), start=1):
+        (tmp_path / "attempts" / str(number)).mkdir(parents=True)
+        (tmp_path / "attempts" / str(number) / "stdout.log").write_bytes(content)
+    found = blob_of(named(path))
+    assert found is not None
+    with found.file as file:
+        assert file.read() == b"it"
+
+
+def test_a_link_or_a_pipe_in_a_file_s_place_is_neither_followed_nor_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "it").write_bytes(b"it")
+    (tmp_path / "link").symlink_to("it")
+    os.mkfifo(tmp_path / "pipe")
+    assert blob_of(named(tmp_path / "link")) is None
+    assert blob_of(named(tmp_path / "pipe")) is None
 
 
 @pytest.mark.parametrize("megabytes", [70, 1], ids=["more than a frame may have", "less"])

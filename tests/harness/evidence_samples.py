@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from harness.engines import SNAPSHOTS_MISSING, TURN_TYPES
+from harness.engines import FILES_MISSING, TURN_TYPES
 from harness.evidence import CaseEvidence, Document, EventLog, FileSeen, RunEvidence, Snapshot, Turn, Turns
 from harness.repos import CheckoutState, Commit
 
@@ -71,7 +71,7 @@ def healthy_run(**changes: Any) -> RunEvidence:
     """A run of two nodes that completed; `changes` replace fields, `events` the log and its turns."""
     log = event_log(*changes.pop("events", healthy_events()))
     final = {"status": "success", "run_id": RUN_ID, "final_git_commit_sha": "sha2", "failure_class": ""}
-    final |= {SNAPSHOTS_MISSING: ""}
+    final |= {FILES_MISSING: ""}
     run = RunEvidence(
         name="run",
         run_id=RUN_ID,

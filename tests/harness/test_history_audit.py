@@ -9,7 +9,7 @@ import pytest
 from evidence_samples import commits, healthy_events, healthy_run, snapshot, stage, turns_of
 
 from harness.audit import HISTORY_CHECKS, audit_run
-from harness.evidence import Document, EventLog, FileSeen, RunEvidence, Snapshot, Turn, Turns
+from harness.evidence import Artifact, Document, EventLog, FileSeen, RunEvidence, Snapshot, Turn, Turns
 from harness.results import Verdict
 
 OF_ANY_RUN = set(HISTORY_CHECKS) - {"history: branches"}  # see test_fan_out_audit
@@ -129,32 +129,42 @@ DEFECTS = {
         "doubled: [8]",
     ),
     "a file that is not shown": (
-        "history: CXDB snapshots",
+        "history: CXDB files",
         healthy_run(snapshots=(snapshot("sha1"), snapshot("sha2", b=None))),
         "the turn of commit sha2: b is not shown",
     ),
     "a file of no commit": (
-        "history: CXDB snapshots",
+        "history: CXDB files",
         healthy_run(snapshots=(snapshot("sha1", c=FileSeen("100644", "c", 1)), snapshot("sha2"))),
         "c is shown, and not in the commit",
     ),
     "another file's content": (
-        "history: CXDB snapshots",
+        "history: CXDB files",
         healthy_run(snapshots=(snapshot("sha1", a=FileSeen("100644", "b-hash", 4)), snapshot("sha2"))),
         "a is shown as FileSeen(mode='100644', sha='b-hash', size=4), the commit has",
     ),
     "a mode that is lost": (
-        "history: CXDB snapshots",
+        "history: CXDB files",
         healthy_run(snapshots=(snapshot("sha1", a=FileSeen("100755", "", 4)), snapshot("sha2"))),
         "a is shown as FileSeen(mode='100755'",
     ),
     "a commit without files": (
-        "history: CXDB snapshots",
+        "history: CXDB files",
         healthy_run(snapshots=(Snapshot("sha1", 3), snapshot("sha2"))),
         "the turn of commit sha1 shows no files",
     ),
+    "an artifact that is not stored": (
+        "history: CXDB files",
+        healthy_run(artifacts=(Artifact("work/stdout.log", "abcdef0123456789", there=True, stored=False),)),
+        "work/stdout.log (abcdef0123) is not in CXDB",
+    ),
+    "an artifact that cannot be asked for": (
+        "history: CXDB files",
+        healthy_run(artifacts=(Artifact("a", "ab", there=False, stored=False, unreadable="refused"),)),
+        "a: refused",
+    ),
     "files that cannot be read": (
-        "history: CXDB snapshots",
+        "history: CXDB files",
         healthy_run(snapshots=(Snapshot("sha1", 3, unreadable="HTTP 500"), snapshot("sha2"))),
         "the turn of commit sha1: HTTP 500",
     ),
@@ -164,18 +174,23 @@ DEFECTS = {
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"snapshots": None}, "says nothing of snapshots"),
-        ({"finals": final(cxdb_snapshots_missing="too large")}, "some are missing: too large"),
+        ({"snapshots": None}, "says nothing of files"),
+        ({"finals": final(cxdb_files_missing="too large")}, "some are missing: too large"),
         ({"engine_alive": True}, "has not come to its end"),
-        ({"manifest": Document("manifest.json", {"cxdb": {"snapshots_max_bytes": 0}})}, "told to do without"),
         ({"turns": Turns(expected=False)}, "told to do without"),
     ],
 )
 def test_where_no_snapshots_have_to_be_they_are_not_judged(changes: dict[str, Any], why: str) -> None:
     run = healthy_run(**{"snapshots": (Snapshot("sha1", 3),)} | changes)
-    (check,) = (check for check in audit_run(run) if check.name == "history: CXDB snapshots")
+    (check,) = (check for check in audit_run(run) if check.name == "history: CXDB files")
     assert check.verdict is Verdict.SKIPPED
     assert why in check.summary
+
+
+def test_a_run_without_snapshots_is_asked_for_its_artifacts_only() -> None:
+    without = Document("manifest.json", {"cxdb": {"snapshots_max_bytes": 0}})
+    replaced = Artifact("work/stdout.log", "ab", there=False, stored=False)
+    assert red(healthy_run(manifest=without, snapshots=(Snapshot("sha1", 3),), artifacts=(replaced,))) == {}
 
 
 @pytest.mark.parametrize("defect", DEFECTS)

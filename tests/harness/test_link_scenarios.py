@@ -91,7 +91,11 @@ MISTAKES = {
         "9: link.cut_after: expected 'request 3', 'reply 3' or 'reply byte 100', found 'frame 3'",
     ),
     "before the first frame": (GOOD + '[link]\ncut_after = "reply 0"\n', "9: link.cut_after: expected 'request 3'"),
-    "times of nothing": (GOOD + "[link]\ntimes = 2\n", "9: link.times: how often what? `cut_after` is missing"),
+    "times of nothing": (GOOD + "[link]\ntimes = 2\n", "9: link.times: of what? `cut_after` is missing"),
+    "a connection of nothing": (
+        GOOD + "[link]\nconnection = 2\n",
+        "9: link.connection: of what? `cut_after` is missing",
+    ),
     "a seed for nothing": (GOOD + "[link]\nseed = 2\n", "9: link.seed: of which `jitter_ms`?"),
     "no such deed": (
         fault('link = "break"'),

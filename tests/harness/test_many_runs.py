@@ -57,8 +57,8 @@ def test_runs_beside_one_another_on_one_cxdb_keep_their_histories_apart(tmp_path
             for process in engines:
                 process.kill()
                 process.wait()
-        url = server.http_base_url
-        found = [collect_run(name=r.name, logs_root=r, engine=engine, git=git, cxdb_url=url) for r in roots]
+        at = {"cxdb_url": server.http_base_url, "cxdb_address": server.binary_addr}
+        found = [collect_run(name=r.name, logs_root=r, engine=engine, git=git, **at) for r in roots]
     contexts = {json.loads((root / "final.json").read_text())["cxdb_context_id"] for root in roots}
     assert len(contexts) == RUNS
     checks = [(run.name, check) for run in found for check in audit_run(run)]

@@ -92,6 +92,7 @@ def _new_turns_only(real: Any) -> Callable[..., Any]:
 def _not_waited_for(real: Any) -> Callable[..., Any]:
     class Sabotaged(real):  # type: ignore[misc]
         def settle(self, *_args: Any, **_more: Any) -> str:
+            self._upload.abort()
             return ""
 
     return Sabotaged
@@ -102,8 +103,9 @@ CXDB_PATCHES: dict[str, dict[str, Patch]] = {
     "sent-again-blindly": {"attractor.app.peers": replacing("Journal", _sent_again)},
     "history-left-behind": {"attractor.app.peers": replacing("Journal", _from_here_on)},
     "files-one-commit-behind": {"attractor.app.peers": replacing("GitTrees", _one_commit_behind)},
-    "files-of-dead-lives-forgotten": {"attractor.app.peers": replacing("Snapshots", _new_turns_only)},
-    "files-not-waited-for": {"attractor.app.peers": replacing("Snapshots", _not_waited_for)},
+    "files-of-dead-lives-forgotten": {"attractor.app.peers": replacing("Copies", _new_turns_only)},
+    "files-not-waited-for": {"attractor.app.peers": replacing("Copies", _not_waited_for)},
+    "artifacts-left-behind": {"attractor.cxdb.copies": replacing("blob_of", lambda _real: lambda _fields: None)},
     "required-is-a-wish": {"attractor.app.start": replacing("Life", _required_is_a_wish)},
     "always-in-haste": {"attractor.cxdb.journal": _always_in_haste},
     "given-up-while-answering": {"attractor.app.peers": replacing("CxdbConnection", _all_or_nothing)},

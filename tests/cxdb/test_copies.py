@@ -12,7 +12,7 @@ import pytest
 from blake3 import blake3
 
 from attractor.contracts import EntryKind, EventName
-from attractor.cxdb import CxdbConnection, RunFacts, Snapshots, Turn, is_complete, turns_of
+from attractor.cxdb import Copies, CxdbConnection, RunFacts, Turn, is_complete, turns_of
 from attractor.cxdb.fs_trees import encode_entry, encode_tree
 from attractor.cxdb.tree_upload import NOTICE
 from attractor.errors import CxdbError, WorkspaceError
@@ -143,7 +143,7 @@ class Counting(CxdbConnection):
 
 
 class Copying:
-    """Snapshots of commits of one repository, told to a real server turn by turn."""
+    """Copies of commits of one repository, told to a real server turn by turn."""
 
     def __init__(self, server: EmbeddedCxdb, repo: Path, place: Path, max_bytes: int = 1 << 20) -> None:
         self.server, self.repo, self.place = server, repo, place
@@ -156,12 +156,12 @@ class Copying:
         self.begin()
 
     def begin(self) -> None:
-        self.snapshots = Snapshots(self.connect, GitTrees(self.repo), self.max_bytes)
-        self.watch = self.snapshots.watch(self.context_id, self.place)
+        self.copies = Copies(self.connect, GitTrees(self.repo), self.max_bytes)
+        self.watch = self.copies.watch(self.context_id, self.place)
 
     def connect(self) -> CxdbConnection:
         address = self.through or self.server.binary_addr
-        return self.connection_type(address, client_tag="snapshots", timeout_seconds=2.0)
+        return self.connection_type(address, client_tag="copies", timeout_seconds=2.0)
 
     @property
     def put(self) -> int:
@@ -212,12 +212,12 @@ def copying(server: EmbeddedCxdb, files: Path, tmp_path: Path) -> Iterator[Calla
     made: list[Copying] = []
 
     def make(**options: int) -> Copying:
-        made.append(Copying(server, files, tmp_path / "snapshots.json", **options))
+        made.append(Copying(server, files, tmp_path / "files.json", **options))
         return made[-1]
 
     yield make
     for one in made:
-        one.snapshots.close()
+        one.copies.close()
         one.writer.close()
 
 
@@ -229,7 +229,7 @@ def test_each_commit_shows_its_own_files(copying: Callable[..., Copying], files:
     same = commit(files)
     one = copying()
     turns = one.store(first, second, same)
-    assert one.snapshots.settle(10.0) == ""
+    assert one.copies.settle(10.0) == ""
     shown = [one.shown(turn) for turn in turns]
     assert shown[0] == {
         "a/deep/deeper/x.txt": b"x",
@@ -251,18 +251,18 @@ def test_what_the_server_has_is_not_sent_again(copying: Callable[..., Copying], 
     first = commit(files)
     one = copying()
     one.store(first)
-    assert one.snapshots.settle(10.0) == ""
+    assert one.copies.settle(10.0) == ""
     assert one.put >= 40
     (files / "a" / "deep" / "new").write_text("new")
     other = copying()
     (turn,) = other.store(commit(files))
-    assert other.snapshots.settle(10.0) == ""
+    assert other.copies.settle(10.0) == ""
     # The new file, its three folders, and what stands beside it in the two of them that are too small to ask for.
     assert 0 < other.put < 60
     assert other.shown(turn)["a/f7"] == b"7"
     third = copying()
     third.store(first)
-    assert third.snapshots.settle(10.0) == ""
+    assert third.copies.settle(10.0) == ""
     assert third.put == 0
 
 
@@ -270,14 +270,14 @@ def test_a_server_that_has_forgotten_is_told_all_of_it_again(copying: Callable[.
     sha = commit(files)
     one = copying()
     one.store(sha)
-    assert one.snapshots.settle(10.0) == ""
+    assert one.copies.settle(10.0) == ""
     one.server.restart(forget=True)
     one.writer.close()
     one.writer = CxdbConnection(one.server.binary_addr, client_tag="test")
     one.context_id = str(one.writer.create_context().context_id)
     one.watch.move(one.context_id)
     (turn,) = one.store(sha)
-    assert one.snapshots.settle(10.0) == ""
+    assert one.copies.settle(10.0) == ""
     assert one.shown(turn)["run"] == b"#!/bin/sh\n"
 
 
@@ -285,21 +285,21 @@ def test_another_life_goes_on_behind_the_last(copying: Callable[..., Copying], f
     first = commit(files)
     one = copying()
     one.store(first)
-    one.snapshots.settle(10.0)
-    one.snapshots.close()
+    one.copies.settle(10.0)
+    one.copies.close()
     assert is_complete(one.place)
     read: list[int] = []
 
     class Reading(one.connection_type):  # type: ignore[name-defined, misc]
-        def last_turns(self, context_id: int, limit: int, *args: float) -> object:
+        def last_turn_facts(self, context_id: int, limit: int, *args: float) -> object:
             read.append(limit)
-            return super().last_turns(context_id, limit, *args)
+            return super().last_turn_facts(context_id, limit, *args)
 
     one.connection_type = Reading
     one.begin()
     (files / "run").unlink()
     (turn,) = one.store(commit(files))
-    assert one.snapshots.settle(10.0) == ""
+    assert one.copies.settle(10.0) == ""
     assert "run" not in one.shown(turn)
     assert read == [1]
 
@@ -322,7 +322,7 @@ def test_turns_stored_between_two_questions_are_not_passed_over(copying: Callabl
 
     one.connection_type = Late
     (turn,) = one.store(first)
-    assert one.snapshots.settle(10.0) == ""
+    assert one.copies.settle(10.0) == ""
     assert ["run" in one.shown(turn) for turn in (turn, *ids)] == [True, False, False]
     assert ["a.b" in one.shown(turn) for turn in (turn, *ids)] == [True, True, False]
 
@@ -333,15 +333,15 @@ def test_what_is_too_large_is_left_out_and_says_so_in_its_place(copying: Callabl
     large = commit(files)
     one = copying()
     before, turn = one.store(small, large)
-    missing = one.snapshots.settle(10.0)
+    missing = one.copies.settle(10.0)
     assert missing == f"commit {large[:12]}: its files have over 1 MiB, which is cxdb.snapshots.max_mib"
     assert one.shown(turn) == {NOTICE: f"left out: {missing}\n".encode()}
     assert "run" in one.shown(before)
-    one.snapshots.close()
+    one.copies.close()
     assert not is_complete(one.place)
     one.max_bytes = 4 << 20
     one.begin()
-    assert one.snapshots.settle(10.0) == ""
+    assert one.copies.settle(10.0) == ""
     assert one.shown(turn)["large"] == bytes(2 << 20)
 
 
@@ -350,7 +350,7 @@ def test_a_commit_that_is_gone_is_left_out_and_the_next_one_is_shown(
 ) -> None:
     one = copying()
     gone, there = one.store("ab" * 20, commit(files))
-    assert "object abab" in one.snapshots.settle(10.0)
+    assert "object abab" in one.copies.settle(10.0)
     assert list(one.shown(gone)) == [NOTICE]
     assert one.shown(there)["empty"] == b""
 
@@ -363,13 +363,13 @@ def test_an_outage_is_waited_out_and_told_at_the_end_where_it_lasts(
     one.server.kill()
     one.watch.look()
     began = time.monotonic()
-    assert f"no CXDB at {one.server.binary_addr}" in one.snapshots.settle(0.3)
+    assert f"no CXDB at {one.server.binary_addr}" in one.copies.settle(0.3)
     assert time.monotonic() - began < 5
     one.server.restart()
     one.writer.close()
     one.writer = CxdbConnection(one.server.binary_addr, client_tag="test")
     (turn,) = one.store(sha)
-    assert one.snapshots.settle(10.0) == ""
+    assert one.copies.settle(10.0) == ""
     assert one.shown(turn)["empty"] == b""
 
 
@@ -379,12 +379,12 @@ def test_a_server_that_is_silent_holds_up_neither_the_end_nor_the_close(
     sha = commit(files)
     one = copying()
     one.store(sha)
-    assert one.snapshots.settle(10.0) == ""
+    assert one.copies.settle(10.0) == ""
     one.server.pause()
     began = time.monotonic()
     one.watch.look()
-    assert one.snapshots.settle(0.2) != ""
-    one.snapshots.close()
+    assert one.copies.settle(0.2) != ""
+    one.copies.close()
     assert time.monotonic() - began < 10
     one.server.resume()
 
@@ -392,11 +392,11 @@ def test_a_server_that_is_silent_holds_up_neither_the_end_nor_the_close(
 def test_a_connection_closed_at_any_byte_costs_no_file(
     copying: Callable[..., Copying], files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attractor.cxdb.snapshots.RETRY_FIRST_SECONDS", 0.001)
+    monkeypatch.setattr("attractor.cxdb.copies.RETRY_FIRST_SECONDS", 0.001)
     sha = commit(files)
     one = copying()
     (turn,) = one.store(sha)
-    one.snapshots.settle(10.0)
+    one.copies.settle(10.0)
     whole = one.shown(turn)
     for way, counts in ((Way.REPLY, range(1, 700, 9)), (Way.REQUEST, range(1, 1500, 19))):
         for count in counts:
@@ -408,11 +408,11 @@ def test_a_connection_closed_at_any_byte_costs_no_file(
             cut = LinkSpec(cut=Cut(way, count, Unit.BYTES))
             with LinkProxy(one.server.binary_addr, one.server.http_base_url, cut) as link:
                 one.through = link.binary_addr
-                one.snapshots.close()
+                one.copies.close()
                 one.place.unlink()
                 one.begin()
                 (turn,) = one.store(sha)
-                assert one.snapshots.settle(10.0) == "", (way, count)
+                assert one.copies.settle(10.0) == "", (way, count)
                 assert one.shown(turn) == whole, (way, count)
 
 

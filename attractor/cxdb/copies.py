@@ -1,29 +1,33 @@
-"""Lets each GitCheckpoint turn show the files of its commit, without a stage ever waiting for that.
+"""Copies into CXDB what turns only name, without a stage ever waiting for it: commits' trees, stages' files, artifacts.
 
-A thread with a connection of its own follows what the journals have stored: it reads the new turns of a context back,
-copies the commit's tree where it is not in CXDB yet, and attaches it. So the turns themselves are the outbox; after a
-crash, an outage or a move to a new context the same is done from wherever the context's snapshots end.
+A thread with a connection of its own follows what the journals have stored: it asks for the new turns of a context, and
+copies what each GitCheckpoint and each Artifact names, where CXDB has not got it yet. So the turns themselves are the
+outbox; after a crash, an outage or a move to a new context the same is done from wherever the context's copies end.
 
-Turns without one show that of the turn before. Yet each commit gets its own, also where nothing was changed: the real
-server gives the numbers of turns that it has forgotten to others, and does not forget what those showed.
+A GitCheckpoint shows its commit's files then, and turns without any show those of the turn before. Yet each commit gets
+its own, also where nothing was changed: the real server gives the numbers of turns that it has forgotten to others, and
+does not forget what those showed.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from attractor.contracts import NotReadable, TreeSource, read_json
+from attractor.cxdb.blobs import blob_of
+from attractor.cxdb.bundle import PREFIX
 from attractor.cxdb.connection import CxdbConnection
 from attractor.cxdb.frames import StoredTurn
 from attractor.cxdb.tree_upload import TreeUpload
 from attractor.cxdb.turns import described
+from attractor.cxdb.upload import Upload
 from attractor.errors import AttractorError, CxdbError
 from attractor.processes import Worker
 from attractor.rundir import encode_json, read_regular, write_atomic
@@ -35,11 +39,11 @@ RETRY_MOST_SECONDS: Final = 5.0
 PATIENT_ROUNDS: Final = 12
 CLOSE_SECONDS: Final = 1.0
 BATCH_TURNS: Final = 64
-MOST_TURNS: Final = 16_384  # read back at once: CXDB gives no more than 64 MiB, and no pages
+_NAMING: Final = (f"{PREFIX}GitCheckpoint", f"{PREFIX}Artifact")
 
 
 class _Note(msgspec.Struct, frozen=True):
-    """cxdb_snapshots.json. `turns`: so many of the context's first turns show what they must."""
+    """cxdb_files.json. `turns`: what so many of the context's first turns name is there."""
 
     context_id: str
     turns: int
@@ -49,17 +53,14 @@ class _Note(msgspec.Struct, frozen=True):
 class Watch:
     """One context. Its methods are for the context's journal, in whichever thread that is."""
 
-    def __init__(self, snapshots: Snapshots, context_id: str, place: Path, turns: int) -> None:
-        self._snapshots = snapshots
+    def __init__(self, copies: Copies, context_id: str, place: Path, turns: int) -> None:
+        self._copies = copies
         self._place = place
         self._noted = 0.0
         self._note = _Note("", 0)
         self.context_id = context_id
         self.turns = turns
-        self.left_out: int | None = None  # the first turn that does not show its files: another life tries again
-        self.older = (
-            0  # so many turns were there before: some may show a dead life's words, and not go by the one before
-        )
+        self.left_out: int | None = None  # the first turn whose files are missing: another life tries again
         self.dirty = True
         known = _read_note(place)
         if known is not None and known.context_id == context_id:
@@ -67,11 +68,11 @@ class Watch:
 
     def look(self) -> None:
         """New turns are stored, or will be in a moment."""
-        self._snapshots.wake(self)
+        self._copies.wake(self)
 
     def move(self, context_id: str) -> None:
         """The journal goes on in another context, from its beginning."""
-        self._snapshots.moved(self, context_id)
+        self._copies.moved(self, context_id)
 
     def note(self, *, always: bool, ended: bool = False) -> None:
         """Keep on disk how far it has come; now and then, or `always`. `ended`: there are no more turns to come."""
@@ -84,7 +85,7 @@ class Watch:
 
 
 def is_complete(place: Path) -> bool:
-    """Whether a life has ended with all of a context's snapshots there, as its note says."""
+    """Whether a life has ended with all of a context's copies there, as its note says."""
     note = _read_note(place)
     return note is not None and note.complete
 
@@ -95,12 +96,15 @@ def _read_note(place: Path) -> _Note | None:
     return None
 
 
-class Snapshots:
-    """The snapshots of a run and its branches: one thread, begun when there is something to do."""
+class Copies:
+    """Those of a run and its branches: one thread, begun when there is something to do."""
 
-    def __init__(self, connect: Callable[[], CxdbConnection], source: TreeSource, max_bytes: int) -> None:
-        """`max_bytes`: of all files of a commit together; larger ones are left out, and that is told."""
-        self._upload = TreeUpload(source, max_bytes, connect, self._came_forward)
+    def __init__(self, connect: Callable[[], CxdbConnection], source: TreeSource | None, max_bytes: int = 0) -> None:
+        """`source`: where commits' trees are; None where they are not to be copied. `max_bytes`: of all files of a
+        commit together; larger ones are left out, and that is told.
+        """
+        self._upload = Upload(connect, self._came_forward)
+        self._trees = TreeUpload(self._upload, source, max_bytes) if source is not None else None
         self._changed = threading.Condition()
         self._watches: list[Watch] = []
         self._worker: Worker | None = None
@@ -113,7 +117,7 @@ class Snapshots:
         self._steps = 0
 
     def watch(self, context_id: str, place: Path, turns: int = 0) -> Watch:
-        """Follow a context, which has its snapshots up to its first `turns` turns, or as far as `place` says.
+        """Follow a context, which has its copies up to its first `turns` turns, or as far as `place` says.
 
         `context_id` '' for one that is still to be made (see `Watch.move`).
         """
@@ -254,7 +258,7 @@ class Snapshots:
             context_id, seen = watch.context_id, watch.turns
         turns = _turns_from(self._upload.connection, int(context_id), seen)
         for some in (turns[at : at + BATCH_TURNS] for at in range(0, len(turns), BATCH_TURNS)):
-            left_out = self._show(some)
+            left_out = self._copy(some)
             self._upload.sync()
             with self._changed:
                 if watch.context_id != context_id:
@@ -263,36 +267,38 @@ class Snapshots:
                 watch.left_out = left_out if watch.left_out is None else watch.left_out
             watch.note(always=False)
 
-    def _show(self, turns: Sequence[StoredTurn]) -> int | None:
+    def _copy(self, turns: Sequence[StoredTurn]) -> int | None:
         """The depth of the first whose files are left out."""
+        naming = [turn for turn in turns if turn.type_id in _NAMING]
+        payloads = self._upload.connection.get_blobs([turn.content_hash for turn in naming])
         first = None
-        for turn in turns:
-            if commit_sha := _commit_of(turn):
-                reason = self._upload.show(turn.turn_id, commit_sha)
-                if reason:
-                    self._left_out = reason
-                    first = turn.depth if first is None else first
+        for turn, payload in zip(naming, payloads, strict=True):
+            reason = self._copy_named(turn, *described(turn.type_id, payload))
+            if reason:
+                self._left_out = reason
+                first = turn.depth if first is None else first
         return first
+
+    def _copy_named(self, turn: StoredTurn, name: str, fields: Mapping[str, Any]) -> str:
+        """Why it is left out; '' where it is not."""
+        if name == "GitCheckpoint" and self._trees is not None:
+            return self._trees.show(turn.turn_id, str(fields.get("git_commit_sha", "")))
+        if name == "Artifact" and (blob := blob_of(fields)) is not None:
+            self._upload.put_blob(blob)
+        return ""
 
 
 def _turns_from(connection: CxdbConnection, context_id: int, seen: int) -> list[StoredTurn]:
-    """The turns of a context behind its first `seen`, oldest first, but of very many the newest only.
+    """The turns of a context behind its first `seen`, oldest first, without their payloads.
 
     None of a server that has forgotten the context: its journal goes on in another one then.
     """
     head = connection.head(context_id)
     count = head.depth + 1 - seen if head.turn_id else 0
     while count > 0:
-        turns = connection.last_turns(context_id, min(count, MOST_TURNS))
+        turns = connection.last_turn_facts(context_id, count)
         missed = turns[0].depth - seen if turns else 0
-        if missed <= 0 or count >= MOST_TURNS:
+        if missed <= 0:
             return [turn for turn in turns if turn.depth >= seen]
         count += missed + BATCH_TURNS  # some were stored between the question and the answer
     return []
-
-
-def _commit_of(turn: StoredTurn) -> str:
-    """The commit a turn tells of; '' for every turn that tells of none."""
-    name, fields = described(turn.type_id, turn.payload)
-    commit_sha = fields.get("git_commit_sha") if name == "GitCheckpoint" else None
-    return commit_sha if isinstance(commit_sha, str) else ""
