@@ -235,9 +235,9 @@ def test_a_setup_command_with_a_secret_stays_without_it(repo: Path, server: Embe
 
 
 def test_the_last_attempt_s_logs_come_back(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
-    refused = "{ echo 'connection refused' >&2; exit 1; }"
+    works = "test $ATTRACTOR_ATTEMPT = 2 || { echo 'connection refused' >&2; exit 1; }"
     body = (
-        f'a [max_retries=1, tool_command="seq 1 $((500 * ATTRACTOR_ATTEMPT)); test $ATTRACTOR_ATTEMPT = 2 || {refused}"] '
+        f'a [max_retries=1, tool_command="seq 1 $((500 * ATTRACTOR_ATTEMPT)); {works}"] '
         'b [tool_command="echo brief; test -e ../../go"] start -> a -> b -> exit'
     )
     lost(run(repo, body, config=config, use_cxdb=True))
