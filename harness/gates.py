@@ -26,7 +26,7 @@ if command -v timeout >/dev/null 2>&1; then
 fi
 exec sh -c 'read -r _ < "$1"' gate "$here/{name}.fifo"
 """
-_PASSES = 64  # more stages than this never wait at one gate
+_PASSES = 4096  # more stages than this never wait at one gate; a pipe takes that much at once
 
 
 class Gate:

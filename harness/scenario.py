@@ -147,6 +147,8 @@ class CommandStep:
     unprivileged: bool = False  # as root, without root's right to write wherever it wants
     command: str = ""  # of `shell`
     proves: str = ""  # of `shell`: what is known when it ends as stated; otherwise the case is invalid
+    times: int = 1  # of `run`: so many runs at once, with names and ids of their own
+    behind: str = ""  # such a run begins when this one has: a hundred starts at once would starve the cases beside it
     exit: tuple[int, ...] | None = None  # None: not judged here
     stdout: tuple[Matcher, ...] = ()
     stderr: tuple[Matcher, ...] = ()

@@ -34,7 +34,7 @@ from harness.scenario import (
 from harness.scenario_agents import read_agents
 from harness.scenario_link import read_link
 from harness.scenario_patterns import read_matchers, read_pattern, read_patterns
-from harness.scenario_steps import CXDB_DISK_DEEDS, read_step
+from harness.scenario_steps import CXDB_DISK_DEEDS, each_run, read_step
 from harness.toml_table import Problems, ScenarioError, Table, did_you_mean, type_name
 
 __all__ = ["load_scenarios"]
@@ -100,6 +100,9 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
     for name in others.data:
         expectations[name] = _expectation(others.table(name))
     others.finish()
+    told, many = each_run([step for step in steps if step is not None])
+    for name, names in many.items():
+        expectations |= dict.fromkeys(names, expectations.get(name, Expectation()))
     scenario = Scenario(
         path=path,
         guardrail=guardrail,
@@ -107,7 +110,7 @@ def _read(path: Path, table: Table, axes: Mapping[str, str]) -> Scenario:
         title=table.text("title", required=True),
         why=table.text("why", required=True).strip(),
         graph=table.text("graph", required=True),
-        steps=tuple(step for step in steps if step is not None),
+        steps=told,
         timeout_seconds=table.number("timeout_seconds", 20.0),
         tags=table.texts("tags"),
         needs=tuple(Need(need) for need in table.texts("needs") if _known(table, "needs", need, Need)),

@@ -5,7 +5,8 @@ The keys a verb allows are a table here, so that a wrong one is refused where it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.matching import Matcher, MatcherKind
 from harness.scenario import (
@@ -22,8 +23,9 @@ from harness.scenario import (
 from harness.scenario_patterns import read_matcher, read_pattern
 from harness.toml_table import Table, did_you_mean, type_name
 
-__all__ = ["read_step"]
+__all__ = ["each_run", "names_of", "read_step"]
 
+MOST_TIMES = 500
 LANDINGS = ("anywhere", "between-stages", "in-stage")
 DAMAGES = ("truncate", "garbage", "delete")
 SIGNALS = ("KILL", "TERM", "INT", "HUP", "QUIT")
@@ -33,6 +35,31 @@ CXDB_DISK_DEEDS = ("fill-disk", "free-disk")
 LINK_DEEDS = ("cut", "refuse", "half-open", "delay", "restore")
 VICTIMS = ("engine", "agent", "launcher", "launcher-group")
 _ABOUT_A_RUN = (WaitKind.EXIT, WaitKind.GONE, WaitKind.FINAL)
+
+
+def each_run(steps: Sequence[Step]) -> tuple[tuple[Step, ...], Mapping[str, tuple[str, ...]]]:
+    """The steps with those of many runs told apart, and their names: `r` a hundred times is `r`, `r-2` ... `r-100`."""
+    many = {
+        step.run: names_of(step.run, step.times) for step in steps if isinstance(step, CommandStep) and step.times > 1
+    }
+    made: list[Step] = []
+    for step in steps:
+        about_runs = isinstance(step, WaitStep) and step.kind in _ABOUT_A_RUN
+        if isinstance(step, CommandStep) and step.times > 1:
+            before = ("", *many[step.run])
+            made += [
+                dataclasses.replace(step, run=name, times=1, behind=behind)
+                for name, behind in zip(many[step.run], before, strict=False)
+            ]
+        elif isinstance(step, WaitStep) and about_runs and step.run in many:
+            made += [dataclasses.replace(step, run=name, target=name) for name in many[step.run]]
+        else:
+            made.append(step)
+    return tuple(made), many
+
+
+def names_of(run: str, times: int) -> tuple[str, ...]:
+    return (run, *(f"{run}-{number}" for number in range(2, times + 1)))
 
 
 def read_step(table: Table) -> Step | None:
@@ -75,10 +102,23 @@ def _read_command(verb: str, table: Table) -> CommandStep:
         unprivileged=table.flag("unprivileged"),
         command=table.text("command", required=True) if verb == CommandVerb.SHELL else "",
         proves=table.text("proves") if verb == CommandVerb.SHELL else "",
+        times=_times(table) if verb == CommandVerb.RUN else 1,
         exit=_exits(table),
         stdout=_outputs(table, "stdout"),
         stderr=_outputs(table, "stderr"),
     )
+
+
+def _times(table: Table) -> int:
+    times: int = table.get("times", (int,), 1)
+    if not 1 <= times <= MOST_TIMES:
+        table.complain("times", f"expected a number from 1 to {MOST_TIMES}, found {times}")
+    if times > 1 and not table.flag("background"):
+        table.complain("times", "one after the other? `background` is missing")
+    for key in ("run_id", "logs_root"):
+        if times > 1 and table.has(key):
+            table.complain(key, "all of them cannot have the same")
+    return times
 
 
 def _exits(table: Table) -> tuple[int, ...] | None:

@@ -41,6 +41,7 @@ from harness.scenario import (
 
 __all__ = ["RunHandle", "StepRunner"]
 
+BEGIN_SECONDS = 5.0  # for one of many runs to have its first event; the next begins then, or all the same
 BACKGROUND_SECONDS = 2.0  # for a command in the background to end once all steps are done
 HOPELESS_SECONDS = 1.0  # longer than an engine that detaches may be without any process to be seen
 
@@ -133,6 +134,9 @@ class StepRunner:
 
     def _command(self, step: CommandStep) -> None:
         handle = self._handle(step)
+        if step.behind:
+            progress = self.runs[step.behind].logs_root / self._engine.files.progress
+            self.wait(progress.exists, BEGIN_SECONDS)
         cwd = Path(self.text(step.cwd, step.run))
         cwd.mkdir(parents=True, exist_ok=True)
         started = launch(

@@ -23,7 +23,7 @@ class Unit(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cut:
-    """`times` connections to the binary port, from the `first` on, end behind the `count`-th frame or byte of one way."""
+    """`times` connections to the binary port, from the `first` on, end right behind a frame or byte: the `count`-th."""
 
     way: Way
     count: int

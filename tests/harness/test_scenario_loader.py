@@ -88,6 +88,21 @@ def test_a_command_may_have_an_environment_of_its_own(write: Write) -> None:
     assert step.environment == {"A": "{scratch}/x"}
 
 
+def test_many_runs_are_told_apart_waited_for_and_judged_one_by_one(write: Write) -> None:
+    waits_for = "{ wait = { exit = 'run' } }, { wait = { final = 'x' } }"
+    steps = f"[{{ run = {{ times = 3, background = true, exit = 0 }} }}, {waits_for}]"
+    (scenario,) = load_scenarios(write(GOOD.replace("[{ run = {} }]", steps) + "[expect]\nfiles = ['a']\n"))
+    commands = [(step.run, step.behind, step.exit) for step in scenario.steps if isinstance(step, CommandStep)]
+    assert commands == [("run", "", (0,)), ("run-2", "run", (0,)), ("run-3", "run-2", (0,))]
+    waits = [(step.run, step.target) for step in scenario.steps if isinstance(step, WaitStep)]
+    assert waits == [("run", "run"), ("run-2", "run-2"), ("run-3", "run-3"), ("x", "x")]
+    assert [(name, expect.files) for name, expect in scenario.expect.items()] == [
+        ("run", ("a",)),
+        ("run-2", ("a",)),
+        ("run-3", ("a",)),
+    ]
+
+
 def test_a_branch_of_a_fan_out_is_asked_what_a_run_is_asked(write: Write) -> None:
     text = GOOD + '[expect.parallel."fan/1/a"]\ncommits = ["a (success)"]\nfinal = { outcome = "fail" }\n'
     (scenario,) = load_scenarios(write(text))
@@ -152,6 +167,18 @@ MISTAKES = {
     "no such deed": (
         GOOD.replace("run = {}", 'fault = { cxdb = "stop" }'),
         "7: steps[1].fault.cxdb: can kill, start, start-empty, pause, continue, fill-disk, free-disk, not 'stop'",
+    ),
+    "many runs one after the other": (
+        GOOD.replace("run = {}", "run = { times = 3 }"),
+        "7: steps[1].run.times: one after the other? `background` is missing",
+    ),
+    "many runs of one id": (
+        GOOD.replace("run = {}", 'run = { times = 3, background = true, run_id = "r" }'),
+        "7: steps[1].run.run_id: all of them cannot have the same",
+    ),
+    "no run at all": (
+        GOOD.replace("run = {}", "run = { times = 0, background = true }"),
+        "7: steps[1].run.times: expected a number from 1 to 500, found 0",
     ),
     "a disk that others use": (
         GOOD + 'cxdb_disk = "2m"\n',
