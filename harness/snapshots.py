@@ -70,7 +70,8 @@ class _Reader:
             return Snapshot(commit, turn.depth, unreadable=str(error))
 
     def _of_git(self, commit: str) -> Mapping[str, FileSeen]:
-        lines = self._git.run("ls-tree", "-r", "-l", "-z", commit).split("\0")
+        told = self._git.run_bytes("ls-tree", "-r", "-l", "-z", commit)
+        lines = told.decode(errors="backslashreplace").split("\0")
         found = {}
         for line in filter(None, lines):
             about, _, path = line.partition("\t")

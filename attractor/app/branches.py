@@ -142,6 +142,8 @@ class Branches:
         finally:
             turns.close()
             events.close()
+            if self.copies is not None:
+                self.copies.end(layout.copies)
 
     def _own_graph(self, layout: Layout) -> Graph:
         return runnable_graph(layout.graph.read_bytes(), str(layout.graph), self.host.extensions)

@@ -175,7 +175,7 @@ class Life:
         shipped = Shipped(pending=1, outage="what it has cannot be found out")
         with _noted(losses):
             _, pending = self.turns.settle(FINAL_WAIT_SECONDS)
-            shipped = Shipped(pending=pending, outage=self.turns.outage).with_branches(self.layout)
+            shipped = Shipped(pending=pending, outage=self.turns.outage).with_branches(self.layout, self.copies)
         if not shipped.pending:
             return None
         reason = (
@@ -190,9 +190,15 @@ class Life:
         with _noted(losses):
             shipped = settle(self.turns, wait_seconds)
         with _noted(losses):
-            shipped = shipped.with_branches(self.layout)
+            shipped = shipped.with_branches(self.layout, self.copies)
         with _noted(losses):
-            shipped = shipped.with_copies(self.copies, self.layout, patient=ending.status != "canceled")
+            canceled = ending.status == "canceled"
+            shipped = shipped.with_copies(
+                self.copies,
+                self.layout,
+                patient=not canceled,
+                hurried=lambda: self.stop.urgent or (self.stop.requested and not canceled),
+            )
         return final_of(self.manifest, ending, state, shipped)
 
 

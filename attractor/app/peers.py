@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,7 +84,7 @@ def open_copies(manifest: Manifest) -> Copies | None:
     address, tag = cxdb.binary_addr, f"attractor/{manifest.run_id}/files"
     wanted = manifest.repo_path and cxdb.snapshots_max_bytes
     trees = GitTrees(Path(manifest.repo_path)) if wanted else None
-    return Copies(lambda: CxdbConnection(address, client_tag=tag), trees, cxdb.snapshots_max_bytes)
+    return Copies(lambda: CxdbConnection(address, client_tag=tag, patient=True), trees, cxdb.snapshots_max_bytes)
 
 
 def open_journal(
@@ -107,7 +108,7 @@ def open_journal(
         manifest_json=_recorded_manifest(manifest),
         run_config_json=_text(layout.run_config),
     )
-    watch = copies.watch(cxdb.context_id, layout.copies) if copies else None
+    watch = copies.watch(manifest.run_id, cxdb.context_id, layout.copies) if copies else None
     journal = _journal(facts, peer.binary_addr, peer.http_base_url, events, layout, watch)
     journal.attach(peer.connection, fresh=fresh)
     events.listen(journal.take)
@@ -156,7 +157,7 @@ def open_branch_journal(
             cxdb = msgspec.structs.replace(cxdb, context_id=context_id)
             note_context(layout, context_id)
     facts = RunFacts(manifest.run_id, cxdb.context_id, "", forked_from=owner.run_id)
-    watch = copies.watch(cxdb.context_id, layout.copies, inherited) if copies else None
+    watch = copies.watch(manifest.run_id, cxdb.context_id, layout.copies, inherited) if copies else None
     journal = _journal(facts, cxdb.binary_addr, cxdb.http_base_url, events, layout, watch)
     if connection is not None:
         with suppress(CxdbError):
@@ -182,9 +183,12 @@ def _journal(
     tag = f"attractor/{facts.run_id}"
 
     def move(context_id: str) -> None:
+        with suppress(OSError):
+            layout.copies.unlink()  # it speaks of a context that may have had the same number
         note_context(layout, context_id)
         if watch is not None:
             watch.move(context_id)
+        _note_forgotten_branches(layout)
 
     return Journal(
         lambda timeout: CxdbConnection(binary_addr, client_tag=tag, timeout_seconds=timeout),
@@ -268,61 +272,85 @@ class Shipped:
     outage: str = ""
     files_missing: str = ""
 
-    def with_branches(self, layout: Layout) -> Shipped:
+    def with_branches(self, layout: Layout, copies: Copies | None) -> Shipped:
         """With what CXDB lacks of the run's branches, after another try; a short one where it is away."""
-        branches = settle_branches(layout, AWAY_WAIT_SECONDS if self.pending else FINAL_WAIT_SECONDS)
+        branches = settle_branches(layout, copies, AWAY_WAIT_SECONDS if self.pending else FINAL_WAIT_SECONDS)
         return replace(self, pending=self.pending + branches.pending, outage=self.outage or branches.outage)
 
-    def with_copies(self, copies: Copies | None, layout: Layout, *, patient: bool = True) -> Shipped:
+    def with_copies(
+        self,
+        copies: Copies | None,
+        layout: Layout,
+        *,
+        patient: bool = True,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> Shipped:
         """With what is missing of the files, after a wait within a bound; then `copies` is closed."""
         if copies is None:
             return self
         try:
             _watch_left_over_branches(copies, layout)
             wait_seconds = AWAY_WAIT_SECONDS if self.pending else FINAL_WAIT_SECONDS
-            return replace(self, files_missing=copies.settle(wait_seconds, patient=patient))
+            return replace(self, files_missing=copies.settle(wait_seconds, patient=patient, hurried=hurried))
         finally:
             copies.close()
 
 
 def _watch_left_over_branches(copies: Copies, layout: Layout) -> None:
-    """Those of earlier lives that have ended, and whose copies have not been seen complete."""
+    """Those of earlier lives that have ended, and whose files have not been seen complete."""
     for _, branch in owned_branches(layout):
-        cxdb = read_manifest(branch).cxdb
-        if cxdb is not None and cxdb.context_id and not is_complete(branch.copies):
-            copies.watch(cxdb.context_id, branch.copies)
+        try:
+            manifest = read_manifest(branch)
+        except AttractorError:  # killed before it had one: nothing of it is anywhere
+            continue
+        cxdb = manifest.cxdb
+        if cxdb is None or not cxdb.context_id or copies.is_watched(branch.copies):
+            continue
+        if not is_complete(branch.copies, cxdb.context_id):
+            copies.watch(manifest.run_id, cxdb.context_id, branch.copies)
+            copies.end(branch.copies)
 
 
-def note_unshipped(layout: Layout, shipped: Shipped) -> None:
+def note_unshipped(layout: Layout, shipped: Shipped, *, durable: bool = True) -> None:
     """Let whoever ends the run know of a branch that has ended while CXDB was away."""
     if shipped.pending:
-        write_atomic(layout.unshipped, pretty_json({"pending": shipped.pending, "outage": shipped.outage}))
+        said = pretty_json({"pending": shipped.pending, "outage": shipped.outage})
+        write_atomic(layout.unshipped, said, durable=durable)
 
 
-def settle_branches(layout: Layout, wait_seconds: float) -> Shipped:
+def _note_forgotten_branches(layout: Layout) -> None:
+    """A server that has forgotten a run's context has forgotten its branches' too: they are told again at its end."""
+    with suppress(AttractorError):
+        for _, branch in owned_branches(layout):
+            note_unshipped(branch, Shipped(pending=1, outage="CXDB had forgotten what it knew"), durable=False)
+
+
+def settle_branches(layout: Layout, copies: Copies | None, wait_seconds: float) -> Shipped:
     """Ship what CXDB lacks of the branches of a run, all within a bound: how many turns it lacks still, and why."""
     deadline = time.monotonic() + wait_seconds
     pending, outage = 0, ""
     for owner, branch in owned_branches(layout):
         if not branch.unshipped.exists():
             continue
-        shipped = _settle_branch(owner, branch, max(0.0, deadline - time.monotonic()))
+        shipped = _settle_branch(owner, branch, copies, max(0.0, deadline - time.monotonic()))
         pending, outage = pending + shipped.pending, outage or shipped.outage
         if not shipped.pending:
             branch.unshipped.unlink(missing_ok=True)
     return Shipped(pending=pending, outage=outage)
 
 
-def _settle_branch(owner: Layout, branch: Layout, wait_seconds: float) -> Shipped:
+def _settle_branch(owner: Layout, branch: Layout, copies: Copies | None, wait_seconds: float) -> Shipped:
     manifest = read_manifest(branch)
     events = EventLog(branch, manifest.run_id)
     try:
         deadline = time.monotonic() + wait_seconds
         began = min(wait_seconds, BRANCH_BEGIN_SECONDS)
-        journal = open_branch_journal(manifest, read_manifest(owner), events, branch, None, began)
+        journal = open_branch_journal(manifest, read_manifest(owner), events, branch, copies, began)
         return settle(journal, max(0.0, deadline - time.monotonic()))
     finally:
         events.close()
+        if copies is not None:
+            copies.end(branch.copies)
 
 
 def settle(turns: Journal | NoJournal, wait_seconds: float = FINAL_WAIT_SECONDS) -> Shipped:

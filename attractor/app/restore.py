@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from blake3 import blake3
 
 from attractor.app.request import runnable_graph
 from attractor.app.start import initial_state
@@ -41,6 +42,7 @@ from attractor.workspace import (
     inspect_repository,
     parallel_branches,
     prefix_of,
+    remove_tree,
     set_aside_branches,
 )
 
@@ -279,6 +281,9 @@ def _write(layout: Layout, manifest: Manifest, record: _Record, states: Sequence
         _set_aside(manifest, record.events, states[-1])
         write_manifest(layout, manifest)
         return missing
+    except BaseException:
+        remove_tree(layout.root)  # it was made here, and half of it would be in the next try's way
+        raise
     finally:
         lock.release()
 
@@ -322,7 +327,8 @@ def _blob(content_hash: str, binary_addr: str) -> bytes | None:
         return None
     connection = CxdbConnection(binary_addr, client_tag=CLIENT_TAG)
     try:
-        return connection.get_blob(bytes.fromhex(content_hash), READ_SECONDS)
+        content = connection.get_blob(bytes.fromhex(content_hash), READ_SECONDS)
+        return content if blake3(content).hexdigest() == content_hash else None
     except (CxdbOutcomeUnknown, ValueError):
         return None
     finally:

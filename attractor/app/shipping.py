@@ -51,7 +51,7 @@ def ship_rest(layout: Layout, manifest: Manifest) -> Shipped:
     try:
         copies = open_copies(manifest)
         shipped = settle(open_journal(manifest, reach_again(manifest), events, layout, copies))
-        return shipped.with_branches(layout).with_copies(copies, layout)
+        return shipped.with_branches(layout, copies).with_copies(copies, layout)
     except CxdbError as error:
         context_id = manifest.cxdb.context_id if manifest.cxdb else ""
         facts = RunFacts(manifest.run_id, context_id, "")

@@ -30,9 +30,7 @@ class EventName(StrEnum):
     STAGE_RETRY_SLEEP = "stage_retry_sleep"  # node_id attempt delay_ms
     STAGE_RETRY_BLOCKED = "stage_retry_blocked"  # node_id attempt failure_class failure_reason
     EDGE_SELECTED = "edge_selected"  # from to rule label condition loop_restart
-    ARTIFACT_STORED = (
-        "artifact_stored"  # node_id artifact_id name size_bytes sha256 blake3 path; files: node_id attempt
-    )
+    ARTIFACT_STORED = "artifact_stored"  # node_id name size_bytes blake3 path, artifact_id file_bytes sha256 or attempt
     FOREIGN_WORK_KEPT = "foreign_work_kept"  # node_id reference
     CHECKPOINT_SAVED = "checkpoint_saved"  # node_id status sequence git_commit_sha checkpoint_path step
     LOOP_RESTART = "loop_restart"  # from to restart_count logs_root state

@@ -74,7 +74,7 @@ class Redactor:
 
     def _file(self, path: str) -> None:
         with suppress(OSError):
-            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = _opened(path)
             try:
                 facts = os.fstat(fd)
                 if stat.S_ISREG(facts.st_mode) and facts.st_size:
@@ -83,7 +83,7 @@ class Redactor:
                 os.close(fd)
 
     def _clean(self, fd: int) -> None:
-        if not self._found_in(fd):
+        if not self.found_in(fd):
             return
         with open(fd, "rb", closefd=False) as stream:
             stream.seek(0)
@@ -95,8 +95,10 @@ class Redactor:
             stream.seek(0)
             stream.write(cleaned)
 
-    def _found_in(self, fd: int) -> bool:
-        """Block by block: a file may be large, and somebody may still be writing it."""
+    def found_in(self, fd: int) -> bool:
+        """Block by block: a file may be large, and somebody may still be writing it. Raises OSError."""
+        if not self._bytes:
+            return False
         overlap = max(len(value) for value, _ in self._bytes) - 1
         offset, tail = 0, b""
         while block := os.pread(fd, BLOCK_BYTES, offset):
@@ -105,6 +107,19 @@ class Redactor:
             offset += len(block)
             tail = block[-overlap:]
         return False
+
+
+def _opened(path: str) -> int:
+    """To be read and written, whatever its mode says: it is our own, and what it holds may have to go."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except PermissionError:
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode):
+            raise
+        os.chmod(path, stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR)
+        return os.open(path, flags)
 
 
 def _forms(value: str) -> list[str]:

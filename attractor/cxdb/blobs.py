@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,29 +31,39 @@ def blob_of(artifact: Mapping[str, Any]) -> Blob | None:
     """The file of an Artifact turn's fields. None where it is gone or another one by now (the turn then names content
     that CXDB has not got), or larger than a blob may be.
     """
-    named = str(artifact.get("content_hash", ""))
-    for place in _places(Path(str(artifact.get("local_path", "")))):
-        try:
-            file = _open(place)
-        except OSError:
-            continue
-        size = os.fstat(file.fileno()).st_size
-        if size <= MAX_BLOB_BYTES and _hash_of(file) == named:
-            file.seek(0)
-            return Blob(bytes.fromhex(named), file, size)
-        file.close()
+    named, size = str(artifact.get("content_hash", "")), artifact.get("bytes_len")
+    if isinstance(size, int) and size <= MAX_BLOB_BYTES:
+        for place in _places(Path(str(artifact.get("local_path", "")))):
+            with suppress(OSError, ValueError):  # it is somebody's folder: anything may be there
+                blob = _blob_at(place, named, size)
+                if blob is not None:
+                    return blob
     return None
 
 
 def _places(path: Path) -> Iterator[Path]:
     """Where it was, and where the next attempt puts what it finds there."""
     yield path
-    yield from sorted(path.parent.glob(f"attempts/*/{path.name}"))
+    yield from sorted(path.parent.glob(f"attempts/*/{glob.escape(path.name)}"))
 
 
-def _open(place: Path) -> BinaryIO:
-    """Nothing that a stage has planted is followed or waited for."""
-    return open(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+def _blob_at(place: Path, named: str, size: int) -> Blob | None:
+    """Nothing that a stage has planted is followed or waited for. Raises OSError, ValueError."""
+    fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    facts = os.fstat(fd)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
+        os.close(fd)
+        return None
+    file = open(fd, "rb")  # noqa: SIM115 - it is closed when it has been sent
+    try:
+        if _hash_of(file) == named:
+            file.seek(0)
+            return Blob(bytes.fromhex(named), file, size)
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return None
 
 
 def _hash_of(file: BinaryIO) -> str:

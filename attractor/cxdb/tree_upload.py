@@ -7,6 +7,7 @@ large tree, not each of its files, and a run that begins where another one began
 from __future__ import annotations
 
 import time
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -32,10 +33,9 @@ class _LeftOut(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a tree. `size`: of all its files, in bytes; `objects`: files and folders, itself included."""
+    """What is known of a tree. `objects`: its files and folders, itself included."""
 
     content_hash: bytes
-    size: int
     objects: int
 
 
@@ -50,6 +50,7 @@ class TreeUpload:
         self._files: dict[str, bytes] = {}
         self._sizes: dict[str, int] = {}
         self._entries: dict[SourceEntry, bytes] = {}
+        self._tree_sizes: dict[str, int] = {}
         self._trees: dict[str, _Known] = {}
 
     def show(self, turn_id: int, commit_sha: str) -> str:
@@ -79,35 +80,51 @@ class TreeUpload:
 
     # --- what a tree is ---
 
-    def _hash_tree(self, tree_id: str) -> _Known:
-        """Children before their folders, without recursion: how deep a tree is, is its author's choice."""
+    def _children_first(self, tree_id: str, known: Container[str]) -> Iterator[tuple[str, Sequence[SourceEntry]]]:
+        """The trees of a tree that are not `known`, each behind those that it holds, to be made known then. Without
+        recursion: how deep a tree is, is its author's choice.
+        """
         todo = [tree_id]
         while todo:
-            current = todo[-1]
-            if current in self._trees:
+            if todo[-1] in known:
                 todo.pop()
                 continue
-            entries = self._source.entries(current)
-            missing = [entry.object_id for entry in entries if _is_tree(entry) and entry.object_id not in self._trees]
+            entries = self._source.entries(todo[-1])
+            missing = [entry.object_id for entry in entries if _is_tree(entry) and entry.object_id not in known]
             if missing:
                 todo += missing
-                continue
+            else:
+                yield todo.pop(), entries
+            time.sleep(0)  # as in `Upload.put_blob`
+
+    def _measure(self, tree_id: str) -> None:
+        """Before anything of it is read: it may be too large."""
+        for current, entries in self._children_first(tree_id, self._tree_sizes):
             size = sum(self._size(entry) for entry in entries)
             if size > self._max_bytes:
                 raise _LeftOut(f"its files have over {self._max_bytes >> 20} MiB, which is cxdb.snapshots.max_mib")
+            self._tree_sizes[current] = size
+
+    def _hash_tree(self, tree_id: str) -> _Known:
+        self._measure(tree_id)
+        for current, entries in self._children_first(tree_id, self._trees):
             content = encode_tree(map(self._entry, entries))
+            if len(content) > MAX_BLOB_BYTES:
+                raise _LeftOut(f"one of its folders has {len(entries)} files, which CXDB does not take at once")
             objects = 1 + sum(self._trees[e.object_id].objects if _is_tree(e) else 1 for e in entries)
-            self._trees[current] = _Known(blake3(content).digest(), size, objects)
+            self._trees[current] = _Known(blake3(content).digest(), objects)
         return self._trees[tree_id]
 
     def _size(self, entry: SourceEntry) -> int:
         if _is_tree(entry):
-            return self._trees[entry.object_id].size
+            return self._tree_sizes[entry.object_id]
         if not entry.object_id:
             return 0
         size = self._sizes.get(entry.object_id)
         if size is None:
             size = self._sizes[entry.object_id] = self._source.size(entry.object_id)
+        if size > MAX_BLOB_BYTES:
+            raise _LeftOut(f"{entry.name} has {size} bytes, and CXDB takes none of over {MAX_BLOB_BYTES}")
         return size
 
     def _entry(self, entry: SourceEntry) -> bytes:
@@ -125,9 +142,6 @@ class TreeUpload:
             return self._trees[entry.object_id].content_hash
         known = self._files.get(entry.object_id)
         if known is None:
-            size = self._size(entry)
-            if size > MAX_BLOB_BYTES:
-                raise _LeftOut(f"{entry.name} has {size} bytes, and CXDB takes none of over {MAX_BLOB_BYTES}")
             known = self._files[entry.object_id] = blake3(self._source.content(entry.object_id)).digest()
             time.sleep(0)  # as in `Upload.put_blob`
         return known

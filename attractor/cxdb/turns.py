@@ -259,7 +259,7 @@ def _artifact(event: Event, facts: RunFacts) -> list[tuple[str, _Fields]]:
     known = {"run_id": event["run_id"], "node_id": event["node_id"], "name": event["name"], "mime": mime}
     stored = {
         "content_hash": event.get("blake3") or event["sha256"],  # an older run's has only this
-        "bytes_len": event["size_bytes"],
+        "bytes_len": event.get("file_bytes", event["size_bytes"]),
         "local_path": event["path"],
     }
     return [("Artifact", known | stored)]

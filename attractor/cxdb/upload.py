@@ -9,7 +9,7 @@ from typing import Final
 
 from attractor.cxdb.blobs import Blob
 from attractor.cxdb.connection import CxdbConnection
-from attractor.errors import CxdbOutcomeUnknown
+from attractor.errors import CxdbOutcomeUnknown, CxdbUnreachable
 
 BATCH_BYTES: Final = 1 << 20
 BATCH_BLOBS: Final = 64
@@ -29,23 +29,27 @@ class Upload:
         self._held: set[bytes] = set()  # by the server, as far as this connection has told
         self._witness = b""  # a small one among them
         self._batch_bytes = 0
+        self._aborted = False
 
     @property
     def connection(self) -> CxdbConnection:
         """The one in use; a new one where there is none. Raises CxdbUnreachable."""
+        if self._aborted:
+            raise CxdbUnreachable("there is no time left for it")
         if self._connection is None:
-            self._held.clear()  # it may be another server by now, or one that has forgotten all
-            self._witness = b""
             self._connection = self._connect()
         return self._connection
 
     def disconnect(self) -> None:
+        """What the server held is not known any more: it may be another one by now, or one that has forgotten all."""
+        self._held, self._witness = set(), b""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def abort(self) -> None:
-        """From another thread: end what is being waited for."""
+        """From another thread: end what is being waited for, for good."""
+        self._aborted = True
         connection = self._connection
         if connection is not None:
             connection.abort()
@@ -85,7 +89,7 @@ class Upload:
         """Whether the server has a blob, by its own word. One that has not ends the connection."""
         self.sync()
         if not self._has(content_hash):
-            held, witness = set(self._held), self._witness
+            held, witness = self._held, self._witness
             self.disconnect()
             # What was put before stays known, unless this is a server that has been started again and forgotten it.
             if witness and self._has(witness):

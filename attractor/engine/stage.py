@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,7 @@ LARGE_VALUE_BYTES = 100_000  # spec 5.5: what is larger does not belong in the c
 # What a manager tells a stage of its child (spec 4.11); it stays for the next attempt.
 STEERING = "steering.md"
 STATUS_FILE = "status.json"
+MOST_KEPT_FILES = 64
 CHUNK_BYTES = 1 << 20
 MAX_KEPT_BYTES = 60 << 20  # of a stage's file: CXDB takes no more than 64 MiB at once
 
@@ -203,6 +205,7 @@ class StageRunner:
                 artifact_id=info.id,
                 name=key,
                 size_bytes=info.size_bytes,
+                file_bytes=len(content),
                 sha256=hashlib.sha256(content).hexdigest(),
                 blake3=blake3(content).hexdigest(),
                 path=str(info.path),
@@ -230,7 +233,7 @@ class StageRunner:
     ) -> None:
         stage_dir = layout.stage(node.id)
         write_atomic(stage_dir / STATUS_FILE, encode_json(outcome.to_json()) + b"\n", durable=False)
-        for file in stage_files(stage_dir):
+        for file in stage_files(stage_dir, self.redactor):
             self.events.emit(EventName.ARTIFACT_STORED, node_id=node.id, attempt=attempt, **file)
         output = outcome.context_updates.get("tool.output")
         self.events.emit(
@@ -257,29 +260,42 @@ class StageRunner:
         self.turns.flush()
 
 
-def stage_files(stage_dir: Path) -> Iterator[dict[str, Any]]:
+def stage_files(stage_dir: Path, redactor: Redactor) -> list[dict[str, Any]]:
     """What an attempt has left that says more than its events do: name, size and hash of each file, and where it is.
 
-    One that is too large to be kept elsewhere is passed over, and so is what cannot be read.
+    Passed over: what is too large to be kept elsewhere, cannot be read, has a name that no record can hold or holds a
+    secret (one that a process has written which the stage has left behind), and all behind the first `MOST_KEPT_FILES`.
     """
-    with suppress(OSError), os.scandir(stage_dir) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            size = entry.stat(follow_symlinks=False).st_size if entry.is_file(follow_symlinks=False) else 0
-            if entry.name != STATUS_FILE and EVENT_OUTPUT_CHARACTERS < size <= MAX_KEPT_BYTES:
-                size, digest = _measured(Path(entry.path))
-                yield {"name": entry.name, "size_bytes": size, "blake3": digest, "path": entry.path}
+    try:
+        names = sorted(os.listdir(stage_dir))
+    except OSError:
+        return []
+    found = []
+    for name in names:
+        with suppress(OSError, UnicodeEncodeError):
+            file = _kept_file(stage_dir / name, redactor) if name != STATUS_FILE else None
+            found += [file] if file is not None else []
+        if len(found) == MOST_KEPT_FILES:
+            break
+    return found
 
 
-def _measured(path: Path) -> tuple[int, str]:
-    """Size and hash at this moment: something that the stage has left behind may still be writing. Raises OSError."""
+def _kept_file(path: Path, redactor: Redactor) -> dict[str, Any] | None:
+    """Size and hash are those of this moment. Raises OSError, UnicodeEncodeError."""
+    str(path).encode()
+    facts = path.lstat()
+    if not stat.S_ISREG(facts.st_mode) or not EVENT_OUTPUT_CHARACTERS < facts.st_size <= MAX_KEPT_BYTES:
+        return None
     from blake3 import blake3  # CXDB's name for the content; most stages leave nothing large
 
     size, digest = 0, blake3()
     with open_regular(path, follow=False) as file:
+        if redactor.found_in(file.fileno()):
+            return None
         while chunk := file.read(CHUNK_BYTES):
             size += len(chunk)
             digest.update(chunk)
-    return size, digest.hexdigest()
+    return {"name": path.name, "size_bytes": size, "blake3": digest.hexdigest(), "path": str(path)}
 
 
 def _checked(outcome: object) -> Outcome:

@@ -89,7 +89,12 @@ def is_there(owner: Owner) -> bool:
 def acquire(layout: Layout) -> RunLock:
     """Take the run over, or raise RunDirectoryError that names who holds it, or what is in the way."""
     fd = _open_lock(layout, os.O_RDWR | os.O_CREAT)
-    if not _locked(fd, layout):
+    try:
+        locked = _locked(fd, layout)
+    except OSError as error:
+        os.close(fd)
+        raise _unusable(layout, error) from error
+    if not locked:
         os.close(fd)
         raise RunDirectoryError(
             f"the run in {layout.root} is in use by {read_owner(layout) or 'another process'}",

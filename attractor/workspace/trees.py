@@ -44,7 +44,7 @@ class GitTrees:
 
     def _entry(self, entry: pygit2.Object) -> SourceEntry:
         kind, mode = _KINDS.get(entry.filemode, _PLAIN)
-        name = (entry.raw_name or b"").decode(errors="replace")
+        name = (entry.raw_name or b"").decode(errors="backslashreplace")
         if entry.filemode == FileMode.COMMIT:
             return SourceEntry(name, kind, mode, "")
         return SourceEntry(name, kind, mode, str(entry.id))

@@ -308,3 +308,26 @@ def test_a_branch_of_a_dead_life_gets_its_files_too(repo: Path, server: Embedded
     assert resume(ran.root).result.already_finished
     assert json.loads(place.read_text())["complete"] is True
     assert ran.json("final.json")["cxdb_files_missing"] == ""
+
+
+def test_branches_that_a_server_has_forgotten_are_told_again(repo: Path, server: EmbeddedCxdb, config: Path) -> None:
+    worker = during(repo, lambda: server.restart(forget=True))
+    body = AB.replace("pick -> exit", f'pick -> last -> exit last [shape=parallelogram, tool_command="{GATE}"]')
+    assert body != AB
+    ran = run(repo, body, config=config, use_cxdb=True)
+    worker.join()
+    final = ran.json("final.json")
+    assert (final["cxdb_pending_turns"], final["cxdb_files_missing"]) == (0, "")
+    assert wrongly_shown(ran, repo, server) == []
+    checked = CliRunner().invoke(attractor, ["cxdb", "check", "--logs-root", str(ran.root)], standalone_mode=False)
+    assert checked.return_value == 0, checked.output
+
+
+def test_a_branch_that_was_killed_before_it_had_a_manifest_is_in_nobody_s_way(
+    repo: Path, server: EmbeddedCxdb, config: Path
+) -> None:
+    ran = run(repo, AB, config=config, use_cxdb=True)
+    (ran.root / "parallel.d/fan/1/a/manifest.json").unlink()
+    (ran.root / "final.json").write_text(json.dumps(ran.json("final.json") | {"cxdb_files_missing": "killed"}))
+    assert resume(ran.root).result.already_finished
+    assert ran.json("final.json")["cxdb_files_missing"] == ""

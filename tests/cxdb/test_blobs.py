@@ -111,6 +111,24 @@ def test_what_the_next_attempt_has_put_aside_is_found_there(tmp_path: Path) -> N
         assert file.read() == b"it"
 
 
+@pytest.mark.parametrize("name", ["a**b.log", "[x].log", "?.log"])
+def test_a_name_is_no_pattern(tmp_path: Path, name: str) -> None:
+    (tmp_path / "attempts" / "1").mkdir(parents=True)
+    (tmp_path / "attempts" / "1" / name).write_bytes(b"it")
+    found = blob_of(named(tmp_path / name))
+    assert found is not None
+    found.file.close()
+
+
+@pytest.mark.parametrize("place", ["folder", "nul\0", "x" * 300])
+def test_anything_may_be_in_a_file_s_place(tmp_path: Path, place: str) -> None:
+    (tmp_path / "folder").mkdir()
+    before = len(os.listdir("/proc/self/fd"))
+    assert blob_of(named(tmp_path / place)) is None
+    assert blob_of(named(tmp_path / place, bytes_len=(tmp_path / "folder").stat().st_size)) is None
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_link_or_a_pipe_in_a_file_s_place_is_neither_followed_nor_waited_for(tmp_path: Path) -> None:
     (tmp_path / "it").write_bytes(b"it")
     (tmp_path / "link").symlink_to("it")

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -157,7 +158,7 @@ class Copying:
 
     def begin(self) -> None:
         self.copies = Copies(self.connect, GitTrees(self.repo), self.max_bytes)
-        self.watch = self.copies.watch(self.context_id, self.place)
+        self.watch = self.copies.watch("r", self.context_id, self.place)
 
     def connect(self) -> CxdbConnection:
         address = self.through or self.server.binary_addr
@@ -287,7 +288,7 @@ def test_another_life_goes_on_behind_the_last(copying: Callable[..., Copying], f
     one.store(first)
     one.copies.settle(10.0)
     one.copies.close()
-    assert is_complete(one.place)
+    assert is_complete(one.place, one.context_id)
     read: list[int] = []
 
     class Reading(one.connection_type):  # type: ignore[name-defined, misc]
@@ -338,7 +339,7 @@ def test_what_is_too_large_is_left_out_and_says_so_in_its_place(copying: Callabl
     assert one.shown(turn) == {NOTICE: f"left out: {missing}\n".encode()}
     assert "run" in one.shown(before)
     one.copies.close()
-    assert not is_complete(one.place)
+    assert not is_complete(one.place, one.context_id)
     one.max_bytes = 4 << 20
     one.begin()
     assert one.copies.settle(10.0) == ""
@@ -364,7 +365,7 @@ def test_an_outage_is_waited_out_and_told_at_the_end_where_it_lasts(
     one.watch.look()
     began = time.monotonic()
     assert f"no CXDB at {one.server.binary_addr}" in one.copies.settle(0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 2
     one.server.restart()
     one.writer.close()
     one.writer = CxdbConnection(one.server.binary_addr, client_tag="test")
@@ -414,6 +415,138 @@ def test_a_connection_closed_at_any_byte_costs_no_file(
                 (turn,) = one.store(sha)
                 assert one.copies.settle(10.0) == "", (way, count)
                 assert one.shown(turn) == whole, (way, count)
+
+
+def until_shown(one: Copying, turn_id: int) -> None:
+    pause, deadline = threading.Event(), time.monotonic() + 30
+    while True:
+        try:
+            read_folder(one.server.http_base_url, turn_id, "")
+        except CxdbRefused:
+            assert time.monotonic() < deadline
+            pause.wait(0.02)
+        else:
+            return
+
+
+def test_new_turns_are_followed_without_being_settled(copying: Callable[..., Copying], files: Path) -> None:
+    one = copying()
+    until_shown(one, one.store(commit(files))[0])
+    one.context_id = str(one.writer.create_context().context_id)
+    one.watch = one.copies.watch("r", one.context_id, files.parent / "another.json")
+    until_shown(one, one.store(commit(files))[0])
+    one.context_id = str(one.writer.create_context().context_id)
+    one.watch.move(one.context_id)
+    until_shown(one, one.store(commit(files))[0])
+
+
+def test_another_run_s_turns_are_let_alone(copying: Callable[..., Copying], files: Path) -> None:
+    one = copying()
+    (turn,) = one.store(commit(files))
+    assert one.copies.settle(10.0) == ""
+    before = one.shown(turn)
+    stranger = one.copies.watch("another run", one.context_id, files.parent / "stranger.json")
+    stranger.look()
+    assert one.copies.settle(10.0) == ""
+    assert one.shown(turn) == before
+
+
+def test_a_context_that_is_gone_is_told_and_not_waited_for(copying: Callable[..., Copying], files: Path) -> None:
+    one = copying()
+    one.copies.watch("r", "999", files.parent / "gone.json").look()
+    began = time.monotonic()
+    assert one.copies.settle(5.0) == "CXDB does not know context 999 any more"
+    assert time.monotonic() - began < 5
+    (turn,) = one.store(commit(files))
+    one.copies.settle(5.0)
+    assert "run" in one.shown(turn)
+    one.copies.close()
+    assert not is_complete(files.parent / "gone.json", "999")
+    assert is_complete(one.place, one.context_id)
+
+
+@pytest.mark.parametrize("trouble", ["it is stuck", "it breaks"])
+def test_what_was_not_done_is_not_noted_as_done(
+    copying: Callable[..., Copying], files: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    monkeypatch.setattr("attractor.cxdb.copies.CLOSE_SECONDS", 0.05)
+    one = copying()
+    go_on = threading.Event()
+
+    def connect() -> CxdbConnection:
+        if trouble == "it breaks":
+            raise RuntimeError("a bug")
+        go_on.wait(30.0)
+        return CxdbConnection(one.server.binary_addr, client_tag="test")
+
+    monkeypatch.setattr(one, "connect", connect)
+    one.begin()
+    one.store(commit(files))
+    assert one.copies.settle(0.1) == (
+        "internal error: RuntimeError('a bug')" if trouble == "it breaks" else "there was no time for all of them"
+    )
+    one.copies.close()
+    assert not is_complete(one.place, one.context_id)
+    go_on.set()
+    monkeypatch.undo()
+    one.begin()
+    assert one.copies.settle(10.0) == ""
+
+
+def test_somebody_in_a_hurry_is_not_kept(copying: Callable[..., Copying], files: Path) -> None:
+    one = copying()
+    one.store(commit(files))
+    one.server.pause()
+    began = time.monotonic()
+    assert one.copies.settle(30.0, hurried=lambda: True) != ""
+    assert time.monotonic() - began < 5
+    one.server.resume()
+
+
+def test_many_contexts_far_away_are_all_looked_at(copying: Callable[..., Copying], files: Path) -> None:
+    one = copying()
+    with LinkProxy(one.server.binary_addr, one.server.http_base_url, LinkSpec(latency_seconds=0.01)) as link:
+        one.through = link.binary_addr
+        one.store(commit(files))
+        for number in range(100):
+            context_id = str(one.writer.create_context().context_id)
+            one.copies.watch("r", context_id, files.parent / f"{number}.json")
+        assert one.copies.settle(0.5) == ""  # for each to come forward, not for all of them
+
+
+def test_a_large_file_comes_through_a_narrow_link(copying: Callable[..., Copying], files: Path) -> None:
+    (files / "large").write_bytes(os.urandom(600_000))
+    sha = commit(files)
+    one = copying()
+    with LinkProxy(one.server.binary_addr, one.server.http_base_url, LinkSpec(bytes_per_second=400_000)) as link:
+        one.copies = Copies(
+            lambda: CxdbConnection(link.binary_addr, client_tag="test", timeout_seconds=0.5, patient=True),
+            GitTrees(files),
+            1 << 20,
+        )
+        one.watch = one.copies.watch("r", one.context_id, one.place)
+        (turn,) = one.store(sha)
+        assert one.copies.settle(5.0) == ""
+        one.copies.close()
+    assert len(one.shown(turn)["large"]) == 600_000
+
+
+def test_a_context_that_has_ended_is_noted_and_not_looked_at_again(
+    copying: Callable[..., Copying], files: Path
+) -> None:
+    one = copying()
+    one.store(commit(files))
+    one.copies.end(one.place)
+    until_complete = threading.Event()
+    for _ in range(1500):
+        if is_complete(one.place, one.context_id):
+            break
+        until_complete.wait(0.02)
+    assert is_complete(one.place, one.context_id)
+    assert not one.copies.is_watched(one.place)
+    # Another life of it has more to come.
+    one.watch = one.copies.watch("r", one.context_id, one.place)
+    assert not is_complete(one.place, one.context_id)
 
 
 def test_a_turn_without_files_and_nobody_to_ask_are_told_apart(server: EmbeddedCxdb) -> None:
