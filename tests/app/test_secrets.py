@@ -1,7 +1,9 @@
 """The values of secrets in the environment are in no record of a run, whoever prints them."""
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,24 @@ def test_links_and_pipes_are_left_alone(tmp_path: Path) -> None:
     (folder / "empty").touch()
     Redactor({"A_TOKEN": CANARY}).tree(folder)
     assert outside.read_text() == CANARY
+
+
+def test_a_file_that_may_not_be_written_is_cleaned_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "stdout.log"
+    log.write_text(f"before {CANARY} behind")
+    log.chmod(0o400)
+    real = os.open
+
+    def without_root(path: str, flags: int, *more: int, **options: int) -> int:
+        if flags & os.O_RDWR and not os.stat(path).st_mode & stat.S_IWUSR:
+            raise PermissionError(errno.EACCES, "as for everybody but root", path)
+        return real(path, flags, *more, **options)
+
+    monkeypatch.setattr(os, "open", without_root)
+    Redactor({"A_TOKEN": CANARY}).tree(tmp_path)
+    assert log.read_text() == "before [redacted A_TOKEN] behind"
 
 
 def test_what_a_killed_engine_has_left_is_looked_through_at_resume(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
