@@ -85,7 +85,7 @@ class CxdbConnection:
         self.address = address
         self.ended_by_peer = False
         self._patience = timeout_seconds if patient else 0.0
-        self._moved = 0.0  # when bytes last came or went
+        self.moved = 0.0  # when bytes last came or went
         self._reader = FrameReader()
         self._ready: deque[Frame] = deque()
         self._unsent = bytearray()
@@ -227,7 +227,7 @@ class CxdbConnection:
         except OSError as error:
             raise self._broken(error) from error
         del self._unsent[:sent]
-        self._moved = time.monotonic()
+        self.moved = time.monotonic()
         return not self._unsent
 
     def _refill(self) -> None:
@@ -295,7 +295,7 @@ class CxdbConnection:
             self._unsent += data
 
     def _wait(self, deadline: float) -> None:
-        left = max(deadline, self._moved + self._patience) - time.monotonic()
+        left = max(deadline, self.moved + self._patience) - time.monotonic()
         mask = select.POLLIN | (select.POLLOUT if self._unsent or self._behind else 0)
         self._poll.modify(self._socket, mask)
         if left <= 0 or not self._poll.poll(left * 1000 + 1):
@@ -315,7 +315,7 @@ class CxdbConnection:
                 raise self._broken(error) from error
             if not data:
                 raise self._broken(None)
-            self._moved = time.monotonic()
+            self.moved = time.monotonic()
             self._ready.extend(self._reader.feed(data))
             if len(data) < 1 << 16:
                 return

@@ -159,7 +159,6 @@ class Copies:
             watch.context_id, watch.turns, watch.left_out, watch.missing = context_id, 0, None, ""
             watch.moves += 1
             watch.wanted += 1
-            self._changed.notify_all()
 
     def end(self, place: Path) -> None:
         """The journal of the context whose note is at `place` is closed for good: what it has left is still done."""
@@ -191,6 +190,7 @@ class Copies:
                 now = time.monotonic()
                 if steps != self._steps:
                     steps, moved = self._steps, now
+                moved = max(moved, self._upload.moved)
                 left = min(moved + wait_seconds, began + rounds * wait_seconds) - now
                 if left <= 0:
                     break
@@ -211,7 +211,7 @@ class Copies:
                 return  # it has the notes
         for watch in self._watches:
             if watch.context_id:
-                watch.note(always=True, complete=not self._given_up)
+                watch.note(always=True, complete=True)
 
     # --- the thread ---
 

@@ -40,6 +40,12 @@ class Upload:
             self._connection = self._connect()
         return self._connection
 
+    @property
+    def moved(self) -> float:
+        """When bytes last came or went, on the monotonic clock; from any thread."""
+        connection = self._connection
+        return connection.moved if connection is not None else 0.0
+
     def disconnect(self) -> None:
         """What the server held is not known any more: it may be another one by now, or one that has forgotten all."""
         self._held, self._witness = set(), b""

@@ -9,9 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from attractor.app import resume_run
+from attractor.app.peers import connect_cxdb, open_journal
 from attractor.cli.main import attractor
 from attractor.errors import CxdbUnreachable, RunDirectoryError
 from attractor.processes import StopRequest
+from attractor.rundir import EventLog, Layout, read_manifest
 from harness.collect import collect_run
 from harness.cxdb.embedded import EmbeddedCxdb
 from harness.cxdb.errors import CxdbRefused
@@ -331,3 +333,22 @@ def test_a_branch_that_was_killed_before_it_had_a_manifest_is_in_nobody_s_way(
     (ran.root / "final.json").write_text(json.dumps(ran.json("final.json") | {"cxdb_files_missing": "killed"}))
     assert resume(ran.root).result.already_finished
     assert ran.json("final.json")["cxdb_files_missing"] == ""
+
+
+def test_what_is_noted_of_a_context_does_not_hold_for_another_of_its_number(
+    repo: Path, server: EmbeddedCxdb, config: Path
+) -> None:
+    ran = run(repo, WRITES, config=config, use_cxdb=True)
+    layout = Layout(ran.root)
+    assert layout.copies.exists()
+    server.restart(forget=True)
+    manifest = read_manifest(layout)
+    assert manifest.cxdb is not None
+    peer = connect_cxdb(manifest.cxdb.binary_addr, manifest.cxdb.http_base_url, "r1")
+    events = EventLog(layout, "r1")
+    journal = open_journal(manifest, peer, events, layout, None)
+    assert journal.settle(5.0)[1] == 0
+    journal.close()
+    events.close()
+    assert journal.context_id == manifest.cxdb.context_id
+    assert not layout.copies.exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.app import plan_run, restore, restore_run, start_run
-from attractor.errors import CxdbError, RunDirectoryError, UsageError, WorkspaceError
+from attractor.errors import CxdbError, CxdbUnreachable, RunDirectoryError, UsageError, WorkspaceError
 from attractor.processes import StopRequest
 from attractor.rundir import EventLog, Layout, load_checkpoint
 from harness.cxdb.embedded import EmbeddedCxdb
@@ -247,3 +247,18 @@ def test_the_last_attempt_s_logs_come_back(repo: Path, server: EmbeddedCxdb, con
     root = back(server, repo)
     assert (root / "a/stdout.log").read_bytes() == (kept / "a/stdout.log").read_bytes()
     assert not (root / "b").exists(), "what it printed is in its events"
+
+
+def test_what_could_not_be_brought_back_whole_is_not_there(
+    repo: Path, server: EmbeddedCxdb, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost(run(repo, FAILS_ONCE, config=config, use_cxdb=True))
+
+    def away(*_: object) -> None:
+        raise CxdbUnreachable("no CXDB")
+
+    monkeypatch.setattr("attractor.app.restore._write_artifacts", away)
+    with pytest.raises(CxdbUnreachable):
+        back(server, repo)
+    monkeypatch.undo()
+    assert (back(server, repo) / "manifest.json").exists()
