@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Final
 
 from attractor.cxdb.blobs import Blob
-from attractor.cxdb.connection import CxdbConnection
+from attractor.cxdb.connection import REPLY_TIMEOUT_SECONDS, CxdbConnection
 from attractor.errors import CxdbOutcomeUnknown, CxdbUnreachable
 
 BATCH_BYTES: Final = 1 << 20
+SLOWEST_BYTES_PER_SECOND: Final = 1 << 16
 BATCH_BLOBS: Final = 64
 
 
@@ -29,6 +30,7 @@ class Upload:
         self._held: set[bytes] = set()  # by the server, as far as this connection has told
         self._witness = b""  # a small one among them
         self._batch_bytes = 0
+        self._under_way_until = 0.0
         self._aborted = False
 
     @property
@@ -42,9 +44,10 @@ class Upload:
 
     @property
     def moved(self) -> float:
-        """When bytes last came or went, on the monotonic clock; from any thread."""
+        """When bytes last came or went, on the monotonic clock, as far as that can be seen; from any thread."""
         connection = self._connection
-        return connection.moved if connection is not None else 0.0
+        seen = connection.moved if connection is not None else 0.0
+        return max(seen, min(self._under_way_until, time.monotonic()))
 
     def disconnect(self) -> None:
         """What the server held is not known any more: it may be another one by now, or one that has forgotten all."""
@@ -84,12 +87,17 @@ class Upload:
         time.sleep(0)  # stages do not wait for this thread any longer than for one file
 
     def sync(self) -> None:
-        """Wait until the server has answered all; what it has not answered is sent again, on another connection."""
-        self._batch_bytes = 0
+        """Wait until the server has answered all; what it has not answered is sent again, on another connection.
+
+        Kernels and proxies take at once what a narrow link passes on in minutes, and tell nobody: so it gets that time.
+        """
+        travel_seconds, self._batch_bytes = self._batch_bytes / SLOWEST_BYTES_PER_SECOND, 0
+        self._under_way_until = time.monotonic() + travel_seconds
         connection = self.connection
         while connection.outstanding:
-            connection.await_answer()
+            connection.await_answer(REPLY_TIMEOUT_SECONDS + travel_seconds)
             self._progress()
+        self._under_way_until = 0.0
 
     def holds(self, content_hash: bytes) -> bool:
         """Whether the server has a blob, by its own word. One that has not ends the connection."""
