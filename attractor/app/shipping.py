@@ -161,6 +161,9 @@ def _recorded(layout: Layout, manifest: Manifest, path: str, forked_from: str) -
         missing = f"CXDB does not know context {cxdb.context_id}: was it restarted? Real ones forget everything"
         return RecordedContext(path, cxdb.context_id, cxdb.binary_addr, (), (missing,))
     problems = compare(facts, layout.progress, turns)
+    final = read_final(layout, manifest.run_id) if not forked_from else None  # a branch has none
+    if final is not None and final.cxdb_files_missing:
+        problems.append(f"files are missing: {final.cxdb_files_missing}")
     return RecordedContext(path, cxdb.context_id, cxdb.binary_addr, tuple(turns), tuple(problems))
 
 

@@ -295,6 +295,9 @@ def test_files_that_are_missing_at_the_end_are_told_and_follow(
     flushed = CliRunner().invoke(attractor, ["cxdb", "flush", "--logs-root", str(ran.root)], standalone_mode=False)
     assert flushed.return_value == 1
     assert f"files_missing={before['cxdb_files_missing']}" in flushed.output
+    checked = CliRunner().invoke(attractor, ["cxdb", "check", "--logs-root", str(ran.root)], standalone_mode=False)
+    assert checked.return_value == 1
+    assert f"files are missing: {before['cxdb_files_missing']}" in checked.output
     monkeypatch.undo()
     assert resume(ran.root).result.already_finished
     assert ran.json("final.json") == before | {"cxdb_files_missing": ""}
