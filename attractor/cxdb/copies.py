@@ -41,6 +41,7 @@ HURRY_SECONDS: Final = 0.2  # between two questions whether somebody wants the e
 CLOSE_SECONDS: Final = 1.0
 BATCH_TURNS: Final = 64
 ASK_AGAIN: Final = 8
+MOST_TURNS: Final = (1 << 32) - 1  # that can be asked for
 _NAMING: Final = (f"{PREFIX}GitCheckpoint", f"{PREFIX}Artifact")
 
 
@@ -351,8 +352,10 @@ class Copies:
         for _ in range(ASK_AGAIN):
             if count <= 0:
                 return []  # nothing new, or a context that has been made anew: its journal moves then
-            turns = self._upload.connection.last_turn_facts(context_id, count)
-            missed = turns[0].depth - seen if turns else 0
+            turns = self._upload.connection.last_turn_facts(context_id, min(count, MOST_TURNS))
+            if not turns:
+                break
+            missed = turns[0].depth - seen
             if missed <= 0:
                 return [turn for turn in turns if turn.depth >= seen]
             count += missed + BATCH_TURNS  # some were stored between the question and the answer
