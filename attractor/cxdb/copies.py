@@ -24,7 +24,7 @@ from attractor.contracts import NotReadable, TreeSource, read_json
 from attractor.cxdb.blobs import blob_of
 from attractor.cxdb.bundle import PREFIX
 from attractor.cxdb.connection import CxdbConnection
-from attractor.cxdb.frames import Head, StoredTurn
+from attractor.cxdb.frames import StoredTurn
 from attractor.cxdb.tree_upload import TreeUpload
 from attractor.cxdb.turns import described
 from attractor.cxdb.upload import Upload
@@ -40,6 +40,7 @@ PATIENT_ROUNDS: Final = 12
 HURRY_SECONDS: Final = 0.2  # between two questions whether somebody wants the end at once
 CLOSE_SECONDS: Final = 1.0
 BATCH_TURNS: Final = 64
+FEW_TURNS: Final = 32
 ASK_AGAIN: Final = 8
 MOST_TURNS: Final = (1 << 32) - 1  # that can be asked for
 _NAMING: Final = (f"{PREFIX}GitCheckpoint", f"{PREFIX}Artifact")
@@ -345,26 +346,22 @@ class Copies:
         """The turns of a context behind its first `seen`, oldest first, without their payloads; None for a context that
         the server does not know: it ends the connection then, also when it is asked again.
         """
-        head = self._head(context_id) or self._head(context_id)
-        if head is None:
-            return None
-        count = head.depth + 1 - seen if head.turn_id else 0
+        count = FEW_TURNS  # mostly there are no more: to ask first how many would take as long again
         for _ in range(ASK_AGAIN):
-            if count <= 0:
-                return []  # nothing new, or a context that has been made anew: its journal moves then
-            turns = self._upload.connection.last_turn_facts(context_id, min(count, MOST_TURNS))
-            if not turns:
-                break
-            missed = turns[0].depth - seen
-            if missed <= 0:
-                return [turn for turn in turns if turn.depth >= seen]
-            count += missed + BATCH_TURNS  # some were stored between the question and the answer
+            turns = self._newest(context_id, count)
+            if turns is None:
+                turns = self._newest(context_id, count)
+            if not turns or turns[0].depth <= seen:
+                # All that is new; nothing of a context that was made anew, whose journal moves then.
+                return turns and [turn for turn in turns if turn.depth >= seen]
+            # Some may be stored between this question and the next.
+            count = min(turns[-1].depth + 1 - seen + FEW_TURNS, MOST_TURNS)
         raise CxdbError(f"CXDB does not give all turns of context {context_id}")
 
-    def _head(self, context_id: int) -> Head | None:
+    def _newest(self, context_id: int, count: int) -> list[StoredTurn] | None:
         connection = self._upload.connection
         try:
-            return connection.head(context_id)
+            return connection.last_turn_facts(context_id, count)
         except CxdbOutcomeUnknown:
             if not connection.ended_by_peer:
                 raise
