@@ -30,6 +30,9 @@ KILL_WAIT_SECONDS = 5.0
 HURRY_SECONDS = 0.1  # how soon a hurry is seen
 # A process may start another one between being found and being killed; each round finds those.
 ROUNDS = 5
+# While it becomes another program a process shows no environment: so long it is looked at again.
+EXEC_LOOKS, EXEC_LOOK_SECONDS = 50, 0.001
+PF_KTHREAD = 0x00200000
 
 
 def end_run(token: str, *, grace_seconds: float, leader_notes: Sequence[Path] = ()) -> tuple[int, ...]:
@@ -94,11 +97,39 @@ def _linux_pids() -> list[int]:
 
 
 def _environment_has(pid: int, needle: bytes) -> bool:
+    environment = _environment(pid)
+    for _ in range(EXEC_LOOKS):
+        if environment:
+            break
+        before = _environment_end(pid)
+        environment = _environment(pid)
+        if before is None or (before and before == _environment_end(pid)):
+            break
+        time.sleep(EXEC_LOOK_SECONDS)
+    return needle in environment.split(b"\0")
+
+
+def _environment(pid: int) -> bytes:
+    """Nothing of a process that is gone, another user's, or in the middle of `exec`."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as stream:
-            return needle in stream.read().split(b"\0")
+            return stream.read()
     except OSError:
-        return False
+        return b""
+
+
+def _environment_end(pid: int) -> int | None:
+    """Where the environment ends in a process's memory (proc_pid_stat(5), env_end): 0 in the middle of `exec`, another
+    address after it. None for one that has none: it is gone, a zombie or the kernel's, or nobody may look.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()  # from the state on, the third
+        has_memory = fields[0] not in (b"Z", b"X") and not int(fields[6]) & PF_KTHREAD
+        may_look = fields[23] != b"1"  # start_code, which is 1 for whoever may not
+        return int(fields[48]) if has_memory and may_look else None
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _marked_by_psutil(variable: str, token: str) -> list[int]:
