@@ -1,7 +1,6 @@
-"""Commits' files in CXDB: the bytes of a tree, what is copied and what is not, and the thread that sees to it."""
+"""The thread that copies what turns name, at a server that is well, away, forgetful, narrow or broken."""
 
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,125 +11,17 @@ import msgspec
 import pytest
 from blake3 import blake3
 
-from attractor.contracts import EntryKind, EventName
+from attractor.contracts import EventName
 from attractor.cxdb import Copies, CxdbConnection, RunFacts, Turn, is_complete, turns_of
-from attractor.cxdb.fs_trees import encode_entry, encode_tree
 from attractor.cxdb.tree_upload import NOTICE
-from attractor.errors import CxdbError, WorkspaceError
+from attractor.errors import CxdbError
 from attractor.workspace import GitTrees
 from harness.cxdb.embedded import EmbeddedCxdb
 from harness.cxdb.errors import CxdbRefused
 from harness.cxdb.reader import can_be_asked_for, read_folder, read_shown_file
 from harness.link import Cut, LinkSpec, Unit, Way
 from harness.link.proxy import LinkProxy
-
-ROOT = bytes.fromhex(
-    "9385a131a5612e747874a132cc00a133ce000001a4a134cf0000000000000006a135c4208e4c7c1b99dbfd50e7a95185fead5ee1448fa904"
-    "a2fdd778eaf5f2dbfd629a9985a131a362696ea132cc01a133ce000001eda134cf0000000000000000a135c4201f073e7b71389062c06147"
-    "814eba14ce1f253f180c67c469824192d5b38db69a85a131a3737562a132cc01a133ce000001eda134cf0000000000000000a135c4203243"
-    "fc3820805e3f03a9a5e7d3ca6f4be2c61c15e0f7e58752f484e088e58b07"
-)
-
-
-def test_a_folder_is_the_bytes_that_cxdb_s_own_client_makes_of_it() -> None:
-    def hashed(text: str) -> bytes:
-        return bytes.fromhex(text)
-
-    entries = [
-        encode_entry(
-            "a.txt",
-            EntryKind.FILE,
-            0o644,
-            6,
-            hashed("8e4c7c1b99dbfd50e7a95185fead5ee1448fa904a2fdd778eaf5f2dbfd629a99"),
-        ),
-        encode_entry(
-            "bin",
-            EntryKind.FOLDER,
-            0o755,
-            0,
-            hashed("1f073e7b71389062c06147814eba14ce1f253f180c67c469824192d5b38db69a"),
-        ),
-        encode_entry(
-            "sub",
-            EntryKind.FOLDER,
-            0o755,
-            0,
-            hashed("3243fc3820805e3f03a9a5e7d3ca6f4be2c61c15e0f7e58752f484e088e58b07"),
-        ),
-    ]
-    assert encode_tree(entries) == ROOT
-
-
-@pytest.mark.parametrize("count", [0, 1, 15, 16, 65535, 65536])
-def test_a_folder_of_any_size_can_be_read_back(count: int) -> None:
-    entry = encode_entry("n" * 40, EntryKind.LINK, 0o777, 3, bytes(32))
-    read = msgspec.msgpack.decode(encode_tree([entry] * count))
-    assert read == [{"1": "n" * 40, "2": 2, "3": 0o777, "4": 3, "5": bytes(32)}] * count
-
-
-# --- committed trees ---
-
-
-def git(repo: Path, *words: str) -> str:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-    identity = ("-c", "user.name=x", "-c", "user.email=x@y", "-c", "protocol.file.allow=always")
-    done = subprocess.run(["git", *identity, *words], cwd=repo, env=environment, check=True, capture_output=True)
-    return done.stdout.decode().strip()
-
-
-def commit(repo: Path) -> str:
-    git(repo, "add", "-A")
-    git(repo, "commit", "-q", "--allow-empty", "-m", "x")
-    return git(repo, "rev-parse", "HEAD")
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Path:
-    folder = tmp_path / "files"
-    (folder / "a" / "deep" / "deeper").mkdir(parents=True)
-    git(folder, "init", "-q", "-b", "main")
-    (folder / "a" / "deep" / "deeper" / "x.txt").write_text("x")
-    (folder / "a.b").write_text("before a/, and behind a")
-    (folder / "run").write_text("#!/bin/sh\n")
-    (folder / "run").chmod(0o755)
-    (folder / "link").symlink_to("nowhere/at all")
-    (folder / "empty").write_bytes(b"")
-    (folder / "ünï code").write_bytes(bytes(range(256)))
-    return folder
-
-
-def test_entries_are_in_the_order_of_their_names_and_keep_kind_and_mode(files: Path) -> None:
-    other = files.parent / "other"
-    other.mkdir()
-    git(other, "init", "-q")
-    commit(other)
-    git(files, "submodule", "--quiet", "add", str(other), "module")
-    source = GitTrees(files)
-    entries = source.entries(source.tree_of(commit(files)))
-    assert [(entry.name, entry.kind, oct(entry.mode)) for entry in entries] == [
-        (".gitmodules", EntryKind.FILE, "0o644"),
-        ("a", EntryKind.FOLDER, "0o755"),
-        ("a.b", EntryKind.FILE, "0o644"),
-        ("empty", EntryKind.FILE, "0o644"),
-        ("link", EntryKind.LINK, "0o777"),
-        ("module", EntryKind.FOLDER, "0o755"),
-        ("run", EntryKind.FILE, "0o755"),
-        ("ünï code", EntryKind.FILE, "0o644"),
-    ]
-    by_name = {entry.name: entry.object_id for entry in entries}
-    assert by_name["module"] == ""
-    assert source.content(by_name["link"]) == b"nowhere/at all"
-    assert source.size(by_name["ünï code"]) == 256
-
-
-@pytest.mark.parametrize("wanted", ["tree_of", "entries", "content", "size"])
-def test_an_object_that_is_not_there_is_named(files: Path, wanted: str) -> None:
-    with pytest.raises(WorkspaceError, match="object " + "ab" * 20):
-        getattr(GitTrees(files), wanted)("ab" * 20)
-
-
-# --- the thread ---
+from tests.cxdb.committed import commit, git
 
 
 class Counting(CxdbConnection):
