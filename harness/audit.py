@@ -96,7 +96,7 @@ def _files(name: str, run: RunEvidence) -> CheckResult:
     why = _without_files(run)
     if why:
         return CheckResult(name=name, verdict=Verdict.SKIPPED, summary=why)
-    with_snapshots = bool((run.manifest.value or {}).get("cxdb", {}).get("snapshots_max_bytes"))
+    with_snapshots = bool(((run.manifest.value or {}).get("cxdb") or {}).get("snapshots_max_bytes"))
     problems = artifact_problems(run) + (snapshot_problems(run) if with_snapshots else [])
     for branch in run.all_branches():
         own = artifact_problems(branch) + (snapshot_problems(branch) if with_snapshots else [])

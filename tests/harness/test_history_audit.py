@@ -190,7 +190,8 @@ def test_where_no_snapshots_have_to_be_they_are_not_judged(changes: dict[str, An
 def test_a_run_without_snapshots_is_asked_for_its_artifacts_only() -> None:
     without = Document("manifest.json", {"cxdb": {"snapshots_max_bytes": 0}})
     replaced = Artifact("work/stdout.log", "ab", there=False, stored=False)
-    assert red(healthy_run(manifest=without, snapshots=(Snapshot("sha1", 3),), artifacts=(replaced,))) == {}
+    for manifest in (without, Document("manifest.json", {"cxdb": None})):
+        assert red(healthy_run(manifest=manifest, snapshots=(Snapshot("sha1", 3),), artifacts=(replaced,))) == {}
 
 
 @pytest.mark.parametrize("defect", DEFECTS)

@@ -79,8 +79,8 @@ def _one_commit_behind(real: Any) -> Callable[..., Any]:
 
 def _new_turns_only(real: Any) -> Callable[..., Any]:
     class Sabotaged(real):  # type: ignore[misc]
-        def watch(self, context_id: str, place: Any, turns: int = 0) -> Any:
-            watch = super().watch(context_id, place, turns)
+        def watch(self, run_id: str, context_id: str, place: Any, turns: int = 0) -> Any:
+            watch = super().watch(run_id, context_id, place, turns)
             events = place.with_name("progress.ndjson")
             # Each event makes a turn or more: those of an earlier life are passed over.
             watch.turns = len(events.read_bytes().splitlines()) if events.exists() else 0
