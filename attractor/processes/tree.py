@@ -31,7 +31,7 @@ HURRY_SECONDS = 0.1  # how soon a hurry is seen
 # A process may start another one between being found and being killed; each round finds those.
 ROUNDS = 5
 # While it becomes another program a process shows no environment: so long it is looked at again.
-EXEC_LOOKS, EXEC_LOOK_SECONDS = 50, 0.001
+EXEC_LOOKS, EXEC_LOOK_SECONDS = 1000, 0.001
 PF_KTHREAD = 0x00200000
 
 

@@ -138,7 +138,7 @@ def test_a_journal_goes_on_and_says_what_is_missing(peer: Peer, tmp_path: Path) 
         _, pending = journal.settle(0.3)
         assert time.monotonic() - began < BOUND_SECONDS
     assert pending == 6
-    assert longest < 2.0
+    assert longest < 5.0
     assert journal.outage
 
 

@@ -21,7 +21,7 @@ def test_a_process_in_the_middle_of_exec_is_not_passed_over() -> None:
     with subprocess.Popen(["/bin/sh", "-c", AGAIN, "sh", "1500", AGAIN], env=environment) as process:
         while process.poll() is None:
             seen.append(tree._environment_has(process.pid, b"TOKEN=mine"))
-    assert len(seen) > 1000
+    assert len(seen) > 100
     assert seen.count(False) <= 2, "the last looks may have met it when it had ended"
 
 

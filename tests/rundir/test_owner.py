@@ -63,8 +63,9 @@ def test_a_child_process_does_not_keep_the_lock_alive(tmp_path: Path) -> None:
         child.kill()
 
 
-def test_what_a_dead_owner_was_about_to_start_is_waited_for(tmp_path: Path) -> None:
+def test_what_a_dead_owner_was_about_to_start_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between its fork and its other program a child has the lock, too: a kill just then leaves it there a while."""
+    monkeypatch.setattr("attractor.rundir.owner.HOLDER_SECONDS", 30.0)
     layout = Layout(tmp_path)
     layout.lock.write_text('{"pid":1,"start_time":1.0,"host":"h"}\n')
     with layout.lock.open("rb+") as lock:
