@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -31,14 +30,6 @@ class _LeftOut(Exception):
     """A tree that is not copied, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of a tree. `objects`: its files and folders, itself included."""
-
-    content_hash: bytes
-    objects: int
-
-
 class TreeUpload:
     """Remembers what it has hashed. Used by one thread, that of `upload`."""
 
@@ -51,7 +42,7 @@ class TreeUpload:
         self._sizes: dict[str, int] = {}
         self._entries: dict[SourceEntry, bytes] = {}
         self._tree_sizes: dict[str, int] = {}
-        self._trees: dict[str, _Known] = {}
+        self._trees: dict[str, bytes] = {}
 
     def show(self, turn_id: int, commit_sha: str) -> str:
         """Let a stored turn show a commit's tree, which is copied where it is not there yet; done with the next `sync`.
@@ -61,7 +52,7 @@ class TreeUpload:
         """
         try:
             tree_id = self._source.tree_of(commit_sha)
-            root = self._hash_tree(tree_id).content_hash
+            root = self._hash_tree(tree_id)
             self._put_tree(tree_id)
         except (_LeftOut, WorkspaceError) as error:
             reason = f"commit {commit_sha[:12]}: {error}"
@@ -105,14 +96,13 @@ class TreeUpload:
                 raise _LeftOut(f"its files have over {self._max_bytes >> 20} MiB, which is cxdb.snapshots.max_mib")
             self._tree_sizes[current] = size
 
-    def _hash_tree(self, tree_id: str) -> _Known:
+    def _hash_tree(self, tree_id: str) -> bytes:
         self._measure(tree_id)
         for current, entries in self._children_first(tree_id, self._trees):
             content = encode_tree(map(self._entry, entries))
             if len(content) > MAX_BLOB_BYTES:
                 raise _LeftOut(f"one of its folders has {len(entries)} files, which CXDB does not take at once")
-            objects = 1 + sum(self._trees[e.object_id].objects if _is_tree(e) else 1 for e in entries)
-            self._trees[current] = _Known(blake3(content).digest(), objects)
+            self._trees[current] = blake3(content).digest()
         return self._trees[tree_id]
 
     def _size(self, entry: SourceEntry) -> int:
@@ -139,7 +129,7 @@ class TreeUpload:
         if not entry.object_id:
             return blake3(_EMPTY_TREE).digest()
         if _is_tree(entry):
-            return self._trees[entry.object_id].content_hash
+            return self._trees[entry.object_id]
         known = self._files.get(entry.object_id)
         if known is None:
             known = self._files[entry.object_id] = blake3(self._source.content(entry.object_id)).digest()
@@ -153,25 +143,33 @@ class TreeUpload:
         todo = [(tree_id, False)]
         while todo:
             current, entered = todo.pop()
-            known = self._trees[current]
-            if self._upload.has_put(known.content_hash):
+            if self._upload.has_put(self._trees[current]):
                 continue
-            if not entered:
-                if known.objects >= WORTH_ASKING and asked_in_vain < MOST_ASKED_IN_VAIN:
-                    if self._upload.holds(known.content_hash):
-                        continue
-                    asked_in_vain += 1
-                todo.append((current, True))
-                todo += [(e.object_id, False) for e in self._source.entries(current) if _is_tree(e)]
+            if entered:
+                self._put_folder(current)
                 continue
-            self._put_folder(current, known)
+            if asked_in_vain < MOST_ASKED_IN_VAIN and self._lacks_much(current):
+                if self._upload.holds(self._trees[current]):
+                    continue
+                asked_in_vain += 1
+            todo.append((current, True))
+            todo += [(e.object_id, False) for e in self._source.entries(current) if _is_tree(e)]
 
-    def _put_folder(self, tree_id: str, known: _Known) -> None:
+    def _lacks_much(self, tree_id: str) -> bool:
+        """Whether so much of a tree is not known to be there that asking may spare more than it costs."""
+        lacking, todo = 0, [tree_id]
+        while todo and lacking < WORTH_ASKING:
+            new = [e for e in self._source.entries(todo.pop()) if not self._upload.has_put(self._hash_of(e))]
+            lacking += 1 + sum(not _is_tree(entry) for entry in new)
+            todo += [entry.object_id for entry in new if _is_tree(entry)]
+        return lacking >= WORTH_ASKING
+
+    def _put_folder(self, tree_id: str) -> None:
         entries = self._source.entries(tree_id)
         for entry in entries:
             if not _is_tree(entry):
                 self._upload.put(self._hash_of(entry), partial(_content, self._source, entry))
-        self._upload.put(known.content_hash, lambda: encode_tree(map(self._entry, entries)), small=True)
+        self._upload.put(self._trees[tree_id], lambda: encode_tree(map(self._entry, entries)), small=True)
 
 
 def _is_tree(entry: SourceEntry) -> bool:

@@ -158,6 +158,31 @@ def test_what_the_server_has_is_not_sent_again(copying: Callable[..., Copying], 
     assert third.put == 0
 
 
+def test_nobody_is_asked_where_there_is_little_to_send(copying: Callable[..., Copying], files: Path) -> None:
+    """A question in vain costs a connection, and far away that is more than what it could have spared."""
+    for number in range(40):
+        (files / f"f{number}").write_text(str(number))
+    one = copying()
+    made: list[CxdbConnection] = []
+    real = one.connect
+
+    def connect() -> CxdbConnection:
+        made.append(real())
+        return made[-1]
+
+    one.connect = connect  # type: ignore[method-assign]
+    one.copies = Copies(connect, GitTrees(files), 1 << 20)
+    one.watch = one.copies.watch("r", one.context_id, one.place)
+    one.store(commit(files))
+    assert one.copies.settle(10.0) == ""
+    before = len(made)
+    (files / "new").write_text("new")
+    (turn,) = one.store(commit(files))
+    assert one.copies.settle(10.0) == ""
+    assert len(made) == before
+    assert one.shown(turn)["new"] == b"new"
+
+
 def test_a_server_that_has_forgotten_is_told_all_of_it_again(copying: Callable[..., Copying], files: Path) -> None:
     sha = commit(files)
     one = copying()
