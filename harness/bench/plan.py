@@ -32,7 +32,7 @@ IN_A_ROW = "-in-a-row"  # behind the name of a job with branches: the same nodes
 SLEEP = "sleep 1"
 SLEEPERS = 8  # branches that wait, so that what is seen is whether they wait together
 BRANCHES = 200  # branches that do nothing, so that what is seen is what a branch costs
-LATENCIES_MS = (0, 1, 50)  # of CXDB's replies: an engine that waits for them takes several of them a node longer
+LATENCIES_MS = (0, 1, 50, 200)  # of CXDB's replies: an engine that waits for them takes several of them a node longer
 LATE_NODES = 500
 STARTS = 15
 APPENDS = 20_000
@@ -47,6 +47,7 @@ TARGETS = {
     "branches/200": 15.0,
     "growth/latency/1": 1.1,
     "growth/latency/50": 1.1,
+    "growth/latency/200": 1.1,
     "resume/1000/to-resumed": 1.0,
     "start/version": 1.5,
     "validate/10000": 1.0,
