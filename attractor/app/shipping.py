@@ -66,7 +66,7 @@ def ship_pending(layout: Layout, manifest: Manifest, final: Final) -> Final:
     if manifest.cxdb is None or not (final.cxdb_pending_turns or final.cxdb_files_missing):
         return final
     shipped = ship_rest(layout, manifest)
-    if shipped.pending > final.cxdb_pending_turns or (shipped.pending and shipped.pending == final.cxdb_pending_turns):
+    if shipped.pending and shipped.pending >= final.cxdb_pending_turns:
         return final
     final = msgspec.structs.replace(
         final,

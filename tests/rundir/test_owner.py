@@ -6,6 +6,8 @@ import pwd
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -63,14 +65,21 @@ def test_a_child_process_does_not_keep_the_lock_alive(tmp_path: Path) -> None:
         child.kill()
 
 
+@contextmanager
+def held_in_a_dead_owner_s_name(layout: Layout) -> Iterator[int]:
+    """The descriptor of the lock, which is held by somebody else than the file says."""
+    layout.lock.write_text('{"pid":1,"start_time":1.0,"host":"far"}\n')
+    with layout.lock.open("rb+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock.fileno()
+
+
 def test_what_a_dead_owner_was_about_to_start_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between its fork and its other program a child has the lock, too: a kill just then leaves it there a while."""
     monkeypatch.setattr("attractor.rundir.owner.HOLDER_SECONDS", 30.0)
     layout = Layout(tmp_path)
-    layout.lock.write_text('{"pid":1,"start_time":1.0,"host":"h"}\n')
-    with layout.lock.open("rb+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        child = subprocess.Popen(["sleep", "0.2"], pass_fds=[lock.fileno()])
+    with held_in_a_dead_owner_s_name(layout) as lock:
+        child = subprocess.Popen(["sleep", "0.2"], pass_fds=[lock])
     assert is_held(layout)
     acquire(layout).release()
     child.wait()
@@ -79,11 +88,8 @@ def test_what_a_dead_owner_was_about_to_start_is_waited_for(tmp_path: Path, monk
 def test_a_lock_that_nobody_known_keeps_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attractor.rundir.owner.HOLDER_SECONDS", 0.05)
     layout = Layout(tmp_path)
-    layout.lock.write_text('{"pid":1,"start_time":1.0,"host":"far"}\n')
-    with layout.lock.open("rb+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(RunDirectoryError, match="in use by process 1 on far"):
-            acquire(layout)
+    with held_in_a_dead_owner_s_name(layout), pytest.raises(RunDirectoryError, match="in use by process 1 on far"):
+        acquire(layout)
 
 
 def test_a_pid_that_another_process_has_now_is_not_the_owner(tmp_path: Path) -> None:
